@@ -1,0 +1,46 @@
+"""Gives a draft that may have been sent a new code, so that only a new answer decides."""
+
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from mailroom.models.email_reply import AskAgainInput, Draft
+from mailroom.models.names import REASON_SEND_UNKNOWN
+from mailroom.models.rows import Change, Columns, NewDraft
+from mailroom.models.states import MailState, Stage
+from mailroom.ports import Blobs, EmailStore
+
+
+@dataclass(frozen=True)
+class AskAgain:
+    blobs: Blobs
+    store: EmailStore
+
+    @activity.defn
+    async def ask_again(self, request: AskAgainInput) -> Draft:
+        text = (await self.blobs.get(request.draft.blob)).decode()
+        draft = await self.store.save_draft(
+            request.mail,
+            NewDraft(
+                revision=request.draft.revision + 1,
+                blob=request.draft.blob,
+                text=text,
+                note=request.draft.note,
+            ),
+        )
+        await self.store.enter(
+            Change(
+                mail=request.mail,
+                step=request.step,
+                done=True,
+                states=(MailState.FAILED,),
+                columns=Columns(
+                    reason=REASON_SEND_UNKNOWN,
+                    failed_stage=Stage.REPLY,
+                    code=draft.code,
+                    revision=draft.revision,
+                ),
+                detail={"code": draft.code, "revision": draft.revision},
+            )
+        )
+        return draft

@@ -1,0 +1,158 @@
+"""Sends the approved reply, once (design: "Sending once")."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+from activities.words import said
+from mailroom.models.email_reply import SendReplyInput, Sent
+from mailroom.models.mail import read_mail
+from mailroom.models.owner import Owner
+from mailroom.models.reply import (
+    NoRecipient,
+    ReplyRequest,
+    UnsafeHeader,
+    build_reply,
+    recipients,
+    reply_message_id,
+)
+from mailroom.models.rows import Change, Columns, SendOutcome
+from mailroom.models.states import MailState
+from mailroom.ports import (
+    Blobs,
+    EmailStore,
+    Mailer,
+    Permanent,
+    SendMarkers,
+    SendUnknown,
+    Transient,
+)
+
+HEARTBEAT_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class SendReply:
+    blobs: Blobs
+    store: EmailStore
+    markers: SendMarkers
+    mailer: Mailer
+    owners: Mapping[str, Owner]
+
+    @activity.defn
+    async def send_reply(self, request: SendReplyInput) -> Sent:
+        try:
+            async with heartbeats():
+                return await self.sent(request)
+        except (UnsafeHeader, NoRecipient) as error:
+            raise Permanent(str(error)) from error
+
+    async def sent(self, request: SendReplyInput) -> Sent:
+        reply = await self.reply_to(request)
+        blob = await self.bytes_once(request, reply)
+        response = await self.send_once(request, reply, blob)
+        await self.store.enter(_sent(request, reply, response))
+        return Sent(message_id=reply.message_id, response=response)
+
+    async def reply_to(self, request: SendReplyInput) -> ReplyRequest:
+        mail = read_mail(await self.blobs.get(request.mail.blob))
+        text = (await self.blobs.get(request.draft.blob)).decode()
+        own = request.mail.reply_from
+        return ReplyRequest(
+            original_message_id=mail.message_id,
+            message_id_derived=mail.message_id_derived,
+            subject=mail.subject,
+            sender=mail.sender,
+            reply_to=mail.reply_to,
+            references=mail.references,
+            in_reply_to=mail.in_reply_to,
+            from_address=own,
+            from_name=self.owners[request.mail.owner].name or None,
+            text=text,
+            message_id=reply_message_id(request.mail.workflow_id, "reply", own.rpartition("@")[2]),
+            date=request.word.at if request.word else request.mail.received_at,
+        )
+
+    async def bytes_once(self, request: SendReplyInput, reply: ReplyRequest) -> str:
+        """The hash of the reply's bytes, the same for every attempt and every sending."""
+        blob = await self.store.reply_blob(request.mail)
+        if blob is None:
+            blob = await self.blobs.put(build_reply(reply))
+        await self.store.enter(_approved(request, reply, blob))
+        return blob
+
+    async def send_once(self, request: SendReplyInput, reply: ReplyRequest, blob: str) -> str:
+        key = f"{request.mail.workflow_id}/{request.sends}"
+        marker = await self.markers.find(key)
+        if marker and marker.outcome is SendOutcome.SENT:
+            return marker.response or ""
+        if marker and marker.outcome is None:
+            raise SendUnknown("An earlier try ended after the reply was handed over.")
+        return await self.deliver(key, reply, blob)
+
+    async def deliver(self, key: str, reply: ReplyRequest, blob: str) -> str:
+        claimed = False
+
+        async def claim() -> None:
+            nonlocal claimed
+            claimed = await self.markers.claim(key, blob)
+            if not claimed:
+                raise SendUnknown("Another try is sending this reply already.")
+
+        data = await self.blobs.get(blob)
+        try:
+            response = await self.mailer.deliver(
+                reply.from_address, recipients(reply), data, before_dot=claim
+            )
+        except (Permanent, Transient) as error:
+            if claimed:
+                await self.markers.settle(key, SendOutcome.REFUSED, str(error))
+            raise
+        await self.markers.settle(key, SendOutcome.SENT, response)
+        return response
+
+
+@asynccontextmanager
+async def heartbeats() -> AsyncIterator[None]:
+    """Beats until the block ends, so that a crash shows in about 20 s."""
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _approved(request: SendReplyInput, reply: ReplyRequest, blob: str) -> Change:
+    columns = said(request.word) if request.word else Columns()
+    known = {"reply_blob": blob, "reply_message_id": reply.message_id}
+    return Change(
+        mail=request.mail,
+        step=request.step,
+        done=False,
+        states=(MailState.USER_APPROVED,),
+        columns=columns.model_copy(update=known),
+        detail={"via": request.word.via if request.word else None},
+    )
+
+
+def _sent(request: SendReplyInput, reply: ReplyRequest, response: str) -> Change:
+    return Change(
+        mail=request.mail,
+        step=request.step,
+        done=True,
+        states=(MailState.REPLY_SENT,),
+        columns=Columns(
+            reply_sent_at=datetime.now(UTC), reason=None, failed_stage=None, error_message=None
+        ),
+        detail={"message_id": reply.message_id, "response": response},
+    )

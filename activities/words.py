@@ -1,0 +1,17 @@
+"""The owner's word as the row keeps it."""
+
+from mailroom.models.email_reply import Heard
+from mailroom.models.rows import Columns
+from mailroom.models.words import Edit
+
+
+def said(word: Heard, edits: int | None = None) -> Columns:
+    columns: dict[str, object] = {
+        "user_command": word.command.kind,
+        "user_responded_at": word.at,
+    }
+    if isinstance(word.command, Edit):
+        columns["user_edit_instructions"] = word.command.instructions
+    if edits is not None:
+        columns["edit_iteration"] = edits
+    return Columns.model_validate(columns)

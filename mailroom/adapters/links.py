@@ -1,0 +1,26 @@
+"""Signed, expiring links that show a draft (`GET /r/{token}`) and decide nothing."""
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from mailroom.models.email_reply import MailRef
+
+LINK_LIFE_SECONDS = 7 * 86_400
+
+
+class SignedLinks:
+    def __init__(self, secret: str, public_url: str) -> None:
+        self._signer = URLSafeTimedSerializer(secret, salt="draft")
+        self._public_url = public_url
+
+    def draft(self, mail: MailRef, revision: int) -> str:
+        # The end of the hashed workflow ID: a text message has little room.
+        token = self._signer.dumps([mail.workflow_id.rpartition("/")[2], revision])
+        return f"{self._public_url}/r/{token}"
+
+    def read(self, token: str) -> tuple[str, int] | None:
+        """Hash of the workflow ID and revision; None if forged or older than 7 days."""
+        try:
+            workflow_hash, revision = self._signer.loads(token, max_age=LINK_LIFE_SECONDS)
+        except (BadData, ValueError):
+            return None
+        return str(workflow_hash), int(revision)

@@ -1,0 +1,42 @@
+"""Connections to PostgreSQL: one bounded pool each for reading and for writing."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+READ_TIMEOUT_MS = 5_000
+CONNECT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Engines:
+    write: AsyncEngine
+    read: AsyncEngine
+
+    async def dispose(self) -> None:
+        await self.write.dispose()
+        await self.read.dispose()
+
+
+def connect(url: URL | str, pool_size: int) -> Engines:
+    """Every statement commits by itself unless a transaction is begun by name."""
+    return Engines(
+        write=_engine(make_url(url), pool_size, ""),
+        read=_engine(
+            make_url(url),
+            pool_size,
+            f"-c default_transaction_read_only=on -c statement_timeout={READ_TIMEOUT_MS}",
+        ),
+    )
+
+
+def _engine(url: URL, pool_size: int, options: str) -> AsyncEngine:
+    return create_async_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=False,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"connect_timeout": CONNECT_SECONDS, "options": options},
+    )

@@ -1,0 +1,168 @@
+"""The tables. Column names are seed 003's where it names them."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+
+def _time(name: str, **kwargs: object) -> Column[object]:
+    return Column(name, DateTime(timezone=True), **kwargs)  # type: ignore[arg-type]
+
+
+def _now(name: str) -> Column[object]:
+    return _time(name, nullable=False, server_default=text("now()"))
+
+
+processed_emails = Table(
+    "processed_emails",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("message_id", Text, primary_key=True),
+    Column("workflow_id", Text, nullable=False, unique=True),
+    Column("subject", Text, nullable=False),
+    Column("from", Text, nullable=False),
+    _time("received_at", nullable=False),
+    Column("blob", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    _time("processed_at"),
+    Column("step", Integer, nullable=False),
+    Index("processed_emails_message_id", "message_id"),
+)
+
+workflow_state = Table(
+    "workflow_state",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("workflow_id", Text, nullable=False),
+    Column("email_subject", Text),
+    Column("email_from", Text),
+    Column("email_body_preview", Text),
+    Column("current_state", Text, nullable=False),
+    Column("previous_state", Text),
+    Column("reason", Text),
+    Column("failed_stage", Text),
+    Column("code", Text),
+    Column("revision", Integer),
+    Column("draft_note", Text),
+    Column("ai_reply_text", Text),
+    _time("ai_reply_generated_at"),
+    Column("sms_message_id", Text),
+    _time("sms_sent_at"),
+    Column("sms_phone_number", Text),
+    Column("user_command", Text),
+    Column("user_edit_instructions", Text),
+    _time("user_responded_at"),
+    Column("edit_iteration", Integer, nullable=False, server_default=text("0")),
+    _time("reply_sent_at"),
+    Column("reply_message_id", Text),
+    Column("reply_blob", Text),
+    Column("error_message", Text),
+    Column("retry_count", Integer, nullable=False, server_default=text("0")),
+    _now("created_at"),
+    _now("updated_at"),
+    _time("timeout_at"),
+    Column("step", Integer, nullable=False),
+    UniqueConstraint("owner", "message_id"),
+    UniqueConstraint("workflow_id"),
+    ForeignKeyConstraint(
+        ["owner", "message_id"], ["processed_emails.owner", "processed_emails.message_id"]
+    ),
+    Index("workflow_state_state", "owner", "current_state", "id"),
+    Index("workflow_state_timeout", "timeout_at"),
+    Index("workflow_state_newest", "owner", "id"),
+    Index("workflow_state_created", "created_at"),
+)
+
+draft_numbers = Sequence("draft_numbers", metadata=metadata)
+
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("message_id", Text, primary_key=True),
+    Column("revision", SmallInteger, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("blob", Text, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("note", Text),
+    Column("instructions", Text),
+    Column("live", Boolean, nullable=False, server_default=text("true")),
+    _now("created_at"),
+    Index("drafts_live_code", "owner", "code", unique=True, postgresql_where=text("live")),
+    Index("drafts_code", "owner", "code", "created_at"),
+)
+
+sms_messages = Table(
+    "sms_messages",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("direction", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("message_id", Text),
+    Column("number", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("reference", Text),
+    Column("provider_id", Text),
+    Column("outcome", JSONB),
+    _now("at"),
+    UniqueConstraint("direction", "reference"),
+    Index("sms_messages_message", "owner", "message_id"),
+    Index(
+        "sms_messages_inbound",
+        "number",
+        "provider_id",
+        unique=True,
+        postgresql_where=text("direction = 'inbound'"),
+    ),
+)
+
+phones = Table(
+    "phones",
+    metadata,
+    Column("number", Text, primary_key=True),
+    _time("stopped_at"),
+    _time("explained_at"),
+)
+
+send_markers = Table(
+    "send_markers",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("blob", Text, nullable=False),
+    _now("claimed_at"),
+    Column("outcome", Text),
+    Column("response", Text),
+    _time("settled_at"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("detail", JSONB, nullable=False),
+    _now("at"),
+    UniqueConstraint("owner", "message_id", "step", "type"),
+)

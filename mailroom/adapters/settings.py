@@ -1,0 +1,154 @@
+"""Configuration: the environment, `.env` and `mailroom.toml`. Nothing else reads them."""
+
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import phonenumbers
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mailroom.models.base import Frozen
+from mailroom.models.owner import Owner
+from mailroom.models.sms_text import SmsFormat
+from mailroom.models.templates import Template
+
+OWNER_ID = "owner"
+
+
+class BadConfiguration(Exception):
+    """A setting can't be used. The message is one sentence that names it."""
+
+
+def _e164(number: str) -> str:
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError(f"{number!r} is no phone number in the form +12025550100") from error
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _no_slash(url: str) -> str:
+    return url.rstrip("/")
+
+
+Phone = Annotated[str, AfterValidator(_e164)]
+Url = Annotated[str, AfterValidator(_no_slash)]
+
+
+class Settings(BaseSettings):
+    """One field for each name in `.env.example`; field names are the variables in lower case."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    # Services (seed 003)
+    sms_gateway_url: Url | None = None
+    sms_gateway_token: SecretStr | None = None
+    sms_webhook_secret: SecretStr | None = None
+    gmail_smtp_server: str | None = None
+    gmail_smtp_port: int = 465
+    email_address: str | None = None
+    email_password: SecretStr | None = None
+    your_phone_number: Phone | None = None
+    db_host: str | None = None
+    db_port: int = 5432
+    db_name: str = "email_auto_reply"
+    db_user: str = "readwrite"
+    db_password: SecretStr | None = None
+    user_response_timeout: Annotated[int, Field(gt=0)] = 86_400
+    max_retry_attempts: Annotated[int, Field(gt=0)] = 3
+    sms_format: SmsFormat = SmsFormat.AUTO
+
+    # Temporal
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_api_key: SecretStr | None = None
+    temporal_tls: bool = False
+
+    # Ours
+    mailroom_data_dir: Path = Path(".mailroom")
+    mailroom_cache_dir: Path | None = None
+    mailroom_config: Path = Path("mailroom.toml")
+    mailroom_host: str = "127.0.0.1"
+    mailroom_port: int = 8003
+    mailroom_url: Url | None = None
+    mailroom_public_url: Url | None = None
+    mailroom_token: SecretStr | None = None
+    mailroom_smtp_host: str = "127.0.0.1"
+    mailroom_smtp_port: int = 2525
+    mailroom_max_message_bytes: Annotated[int, Field(gt=0)] = 25 * 1024 * 1024
+    mailroom_temporal_port: int = 7233
+    mailroom_temporal_ui_port: int = 8233
+    mailroom_temporal_cli: Path | None = None
+    mailroom_blobs_url: str | None = None
+    mailroom_db_pool: Annotated[int, Field(gt=0)] = 10
+    mailroom_sms_per_minute: Annotated[int, Field(gt=0)] = 60
+    mailroom_log_level: str = "INFO"
+
+    @property
+    def reminder_after(self) -> timedelta:
+        return timedelta(seconds=self.user_response_timeout)
+
+    @property
+    def bridge_url(self) -> str:
+        """Where programs on this machine reach the bridge."""
+        return self.mailroom_url or f"http://{self.mailroom_host}:{self.mailroom_port}"
+
+    @property
+    def public_url(self) -> str:
+        """The outside address: links are built on it."""
+        return self.mailroom_public_url or self.bridge_url
+
+    @property
+    def blobs_dir(self) -> Path:
+        return self.mailroom_data_dir / "blobs"
+
+
+class OwnerSection(Frozen):
+    name: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+class ConfigFile(Frozen):
+    """`mailroom.toml`."""
+
+    owner: OwnerSection = OwnerSection()
+    templates: tuple[Template, ...] = ()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise BadConfiguration(_first_problem(error, upper=True)) from error
+
+
+def load_config_file(path: Path) -> ConfigFile:
+    """The file's content, or the defaults where there is no such file."""
+    if not path.exists():
+        return ConfigFile()
+    try:
+        return ConfigFile.model_validate(tomllib.loads(path.read_text()))
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfiguration(f"{path} is no valid TOML: {error}.") from error
+    except ValidationError as error:
+        raise BadConfiguration(f"{path}: {_first_problem(error)}") from error
+
+
+def owner_of(settings: Settings, config: ConfigFile) -> Owner:
+    address = (settings.email_address,) if settings.email_address else ()
+    return Owner(
+        id=OWNER_ID,
+        name=config.owner.name,
+        addresses=tuple(dict.fromkeys((*address, *config.owner.addresses))),
+        phone=settings.your_phone_number,
+    )
+
+
+def _first_problem(error: ValidationError, *, upper: bool = False) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    return f"{name.upper() if upper else name}: {first['msg']}."

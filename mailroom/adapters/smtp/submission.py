@@ -1,0 +1,175 @@
+"""Mail out: one SMTP submission, its DATA phase told apart step by step.
+
+aiosmtplib's `data()` can't say whether the final dot was written. Here the body goes first,
+then `before_dot` (which commits the send-once marker), then the dot alone (temporal.md 18).
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import aiosmtplib
+from aiosmtplib import SMTP, SMTPException, SMTPResponse
+from aiosmtplib.errors import SMTPResponseException
+
+from mailroom.ports import Permanent, SendUnknown, Transient
+
+CONNECT_SECONDS = 30
+COMMAND_SECONDS = 60
+# RFC 5321 §4.5.3.2.6: the answer to the final dot may take ten minutes.
+DOT_SECONDS = 600
+IMPLICIT_TLS_PORT = 465
+SUBMISSION_PORT = 587
+START_MAIL_INPUT = 354
+OK_CLASS = 2
+
+
+@dataclass(frozen=True)
+class Submission:
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = None
+    dot_seconds: float = DOT_SECONDS
+
+
+class SmtpMailer:
+    def __init__(self, route: Submission) -> None:
+        self._route = route
+
+    async def deliver(
+        self,
+        sender: str,
+        recipients: list[str],
+        data: bytes,
+        before_dot: Callable[[], Awaitable[None]],
+    ) -> str:
+        smtp = self._client()
+        try:
+            await self._open(smtp)
+            await _envelope(smtp, sender, recipients)
+            return await self._data(smtp, data, before_dot)
+        except SMTPResponseException as error:
+            raise refusal(error.code, error.message) from error
+        except (SMTPException, OSError, TimeoutError) as error:
+            raise Transient(f"{self._name}: {error or type(error).__name__}.") from error
+        finally:
+            smtp.close()
+
+    @property
+    def _name(self) -> str:
+        return f"The mail server {self._route.host}:{self._route.port}"
+
+    def _client(self) -> SMTP:
+        route = self._route
+        return SMTP(
+            hostname=route.host,
+            port=route.port,
+            timeout=CONNECT_SECONDS,
+            use_tls=route.port == IMPLICIT_TLS_PORT,
+            start_tls=True if route.port == SUBMISSION_PORT or route.password else None,
+            tls_context=ssl.create_default_context(),
+        )
+
+    async def _open(self, smtp: SMTP) -> None:
+        await smtp.connect()
+        if self._route.password:
+            try:
+                await smtp.login(self._route.username or "", self._route.password)
+            except aiosmtplib.SMTPAuthenticationError as error:
+                raise Permanent(f"{self._name} refused the login: {error.message}") from error
+
+    async def _data(
+        self, smtp: SMTP, data: bytes, before_dot: Callable[[], Awaitable[None]]
+    ) -> str:
+        answer = await smtp.execute_command(b"DATA", timeout=COMMAND_SECONDS)
+        if answer.code != START_MAIL_INPUT:
+            raise refusal(answer.code, answer.message)
+        protocol = smtp.protocol
+        if protocol is None:
+            raise Transient(f"{self._name} hung up after DATA.")
+        verdict = asyncio.create_task(protocol.read_response(timeout=self._route.dot_seconds))
+        try:
+            protocol.write(dot_stuffed(data))
+            await before_dot()
+            if verdict.done():
+                return _verdict(await _early(verdict, self._name))
+            return _verdict(await self._dot(smtp, protocol, verdict))
+        finally:
+            verdict.cancel()
+
+    async def _dot(
+        self,
+        smtp: SMTP,
+        protocol: aiosmtplib.protocol.SMTPProtocol,
+        verdict: "asyncio.Task[SMTPResponse]",
+    ) -> SMTPResponse:
+        try:
+            protocol.write(b".\r\n")
+        except (SMTPException, OSError) as error:
+            raise Transient(f"{self._name} hung up before the end of the mail.") from error
+        try:
+            answer = await verdict
+        except (SMTPException, OSError, TimeoutError) as error:
+            raise SendUnknown(f"{self._name} hung up before it confirmed the mail.") from error
+        await _quit(smtp)
+        return answer
+
+
+async def _envelope(smtp: SMTP, sender: str, recipients: list[str]) -> None:
+    options = ["SMTPUTF8"] if not all(map(str.isascii, (sender, *recipients))) else []
+    encoding = "utf-8" if options else "ascii"
+    await smtp.mail(sender, options=options, encoding=encoding, timeout=COMMAND_SECONDS)
+    for recipient in recipients:
+        await smtp.rcpt(recipient, encoding=encoding, timeout=COMMAND_SECONDS)
+
+
+async def _early(verdict: "asyncio.Task[SMTPResponse]", name: str) -> SMTPResponse:
+    """The server spoke or hung up before the dot: nothing was sent."""
+    try:
+        return await verdict
+    except (SMTPException, OSError, TimeoutError) as error:
+        raise Transient(f"{name} hung up before the end of the mail.") from error
+
+
+def _verdict(answer: SMTPResponse) -> str:
+    if answer.code // 100 != OK_CLASS:
+        raise refusal(answer.code, answer.message)
+    return f"{answer.code} {answer.message}"
+
+
+async def _quit(smtp: SMTP) -> None:
+    try:
+        await smtp.quit(timeout=5)
+    except (SMTPException, OSError, TimeoutError):
+        # The mail was confirmed; how the server says goodbye changes nothing.
+        return
+
+
+_ENHANCED = re.compile(r"^([245])\.(\d{1,3})\.(\d{1,3})\b")
+
+
+def refusal(code: int, message: str) -> Permanent | Transient:
+    """Whether another try can help: the reply class decides, unless the enhanced code (RFC
+    3463) contradicts it, as some servers send transient conditions as 5xx."""
+    sentence = f"The mail server answered {code} {message}"
+    enhanced = _ENHANCED.match(message)
+    transient = code // 100 == 4
+    if enhanced:
+        # X.5.3, too many recipients, is transient whatever its class.
+        transient = (
+            enhanced[1] == "4"
+            or (enhanced[2], enhanced[3]) == ("5", "3")
+            or (transient and enhanced[1] != "5")
+        )
+    return Transient(sentence) if transient else Permanent(sentence)
+
+
+def dot_stuffed(data: bytes) -> bytes:
+    """The mail as DATA wants it, up to but without the final dot (RFC 5321 §4.5.2)."""
+    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    return b"".join(b"." * line.startswith(b".") + line + b"\r\n" for line in lines)

@@ -1,0 +1,57 @@
+"""The one place that connects a Temporal client."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
+
+CONNECT_ATTEMPTS = 30
+
+
+class TemporalUnavailable(Exception):
+    """Temporal can't be reached, or has no room; what was asked was not done."""
+
+
+async def connect(
+    address: str, namespace: str, *, api_key: str | None = None, tls: bool = False
+) -> Client:
+    """A client, as soon as the server answers (at boot it may be a little behind us)."""
+    for attempt in range(1, CONNECT_ATTEMPTS + 1):
+        try:
+            return await Client.connect(
+                address,
+                namespace=namespace,
+                api_key=api_key,
+                tls=tls,
+                data_converter=pydantic_data_converter,
+            )
+        except RuntimeError as error:
+            if attempt == CONNECT_ATTEMPTS:
+                raise TemporalUnavailable(
+                    f"Temporal can't be reached at {address}; start it or set TEMPORAL_ADDRESS."
+                ) from error
+            await asyncio.sleep(1)
+    raise AssertionError("unreachable")
+
+
+async def add_search_attributes(client: Client, keys: Iterable[SearchAttributeKey[Any]]) -> None:
+    """Registers ours; those that are there already stay."""
+    for key in keys:
+        try:
+            await client.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(
+                    namespace=client.namespace,
+                    search_attributes={
+                        key.name: IndexedValueType.ValueType(key.indexed_value_type)
+                    },
+                )
+            )
+        except RPCError as error:
+            if error.status is not RPCStatusCode.ALREADY_EXISTS:
+                raise

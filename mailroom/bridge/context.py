@@ -1,0 +1,58 @@
+"""What every route works with."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from fastapi import Request
+
+from mailroom.adapters.links import SignedLinks
+from mailroom.adapters.postgres.listen import EventFeed
+from mailroom.adapters.postgres.statistics import PostgresStatistics
+from mailroom.adapters.postgres.texts import PostgresTexts
+from mailroom.adapters.postgres.views import PostgresViews
+from mailroom.bridge.flows import ReplyFlows
+from mailroom.bridge.intake import Intake
+from mailroom.models.owner import Owner
+from mailroom.ports import Blobs
+
+
+@dataclass(frozen=True)
+class Secrets:
+    token: str
+    webhook: str
+    session: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    max_message_bytes: int
+    sms_per_minute: int
+
+
+async def _true() -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Context:
+    """One per bridge; `request.app.state.context` holds it."""
+
+    flows: ReplyFlows
+    intake: Intake
+    views: PostgresViews
+    statistics: PostgresStatistics
+    texts: PostgresTexts
+    feed: EventFeed
+    blobs: Blobs
+    links: SignedLinks
+    owners: Mapping[str, Owner]
+    secrets: Secrets
+    limits: Limits
+    temporal_ui: str | None = None
+    store_healthy: Callable[[], Awaitable[bool]] = field(default=_true)
+
+
+def context_of(request: Request) -> Context:
+    context = request.app.state.context
+    assert isinstance(context, Context)
+    return context

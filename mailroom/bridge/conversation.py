@@ -1,0 +1,143 @@
+"""What a text from the owner decides, and what they are told when it decides nothing."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from mailroom.adapters.postgres.texts import InboundText
+from mailroom.adapters.postgres.views import Answerable
+from mailroom.bridge.context import Context
+from mailroom.bridge.flows import NoAnswerYet, NotRunning
+from mailroom.bridge.workflows import closed
+from mailroom.models import sms_text
+from mailroom.models.base import Frozen
+from mailroom.models.email_reply import Outcome, OwnersWord, SayInput, Verdict
+from mailroom.models.names import owner_notice_id
+from mailroom.models.words import Reserved, Said, Unclear, parse_word
+
+# The webhook answers within 3 s whatever happens behind it.
+DECIDE_WITHIN = timedelta(seconds=2)
+STOPS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"})
+STARTS = frozenset({"START", "UNSTOP", "YES"})
+
+
+class Resolution(Frozen):
+    """Which draft a text is about; decided once, so that a redelivery can't mean another."""
+
+    workflow_id: str
+    message_id: str
+    revision: int
+
+
+class Answer(Frozen):
+    """What came of a text, as the webhook answers it."""
+
+    outcome: str
+    text: str
+    message_id: str | None = None
+    resolution: Resolution | None = None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    the: Context
+
+    async def hear(self, text: InboundText) -> Answer:
+        """Safe to repeat: the same text gives the same answer."""
+        stored = await self.the.texts.receive(text)
+        if stored and "outcome" in stored:
+            return Answer.model_validate(stored)
+        answer = await self._answer(text, stored)
+        await self.the.texts.answer(text, answer.model_dump(mode="json"))
+        return answer
+
+    async def _answer(self, text: InboundText, stored: dict[str, Any] | None) -> Answer:
+        said = parse_word(text.body)
+        match said.command:
+            case Reserved(keyword=keyword):
+                return await self._reserved(text, keyword)
+            case Unclear():
+                return await self._explain(text)
+        if stored:
+            return await self._ask(text, Resolution.model_validate(stored["resolution"]))
+        return await self._resolve(text, said)
+
+    async def _resolve(self, text: InboundText, said: Said) -> Answer:
+        found = await self._meant(text, said)
+        if isinstance(found, Answer):
+            await self._tell(text, found.text)
+            return found
+        resolution = Resolution(
+            workflow_id=found.workflow_id, message_id=found.message_id, revision=found.revision
+        )
+        kept = await self.the.texts.resolve(text, {"resolution": resolution.model_dump()})
+        return await self._ask(text, Resolution.model_validate(kept["resolution"]))
+
+    async def _meant(self, text: InboundText, said: Said) -> Answerable | Answer:
+        if said.code:
+            return await self._by_code(text.owner, said.code)
+        waiting = await self.the.views.waiting(text.owner)
+        if len(waiting) == 1:
+            return waiting[0]
+        if not waiting:
+            return Answer(outcome="nothing_waiting", text=sms_text.nothing_waiting_text())
+        listed = [(draft.code, draft.sender, draft.subject) for draft in waiting]
+        return Answer(outcome="ambiguous", text=sms_text.waiting_list_text(listed))
+
+    async def _by_code(self, owner: str, code: str) -> Answerable | Answer:
+        found = await self.the.views.by_code(owner, code)
+        if found is None:
+            return Answer(outcome="unknown_code", text=f"No draft has the code {code}.")
+        return found
+
+    async def _ask(self, text: InboundText, resolution: Resolution) -> Answer:
+        word = OwnersWord(
+            text=text.body, revision=resolution.revision, id=text.provider_id, via="sms"
+        )
+        try:
+            outcome = await self.the.flows.decide(resolution.workflow_id, word, DECIDE_WITHIN)
+        except NotRunning:
+            outcome = await self._closed(resolution)
+        except NoAnswerYet:
+            # The workflow texts the outcome of a word that came as a signal with an ID.
+            await self.the.flows.command(resolution.workflow_id, word)
+            return _answer("kept", "The answer is kept; the outcome will be texted.", resolution)
+        if outcome.verdict is Verdict.REFUSED:
+            await self._tell(text, outcome.text)
+        return _answer(outcome.verdict, outcome.text, resolution)
+
+    async def _closed(self, resolution: Resolution) -> Outcome:
+        row = await self.the.views.by_workflow(resolution.workflow_id)
+        if row is None:
+            raise NotRunning(f"{resolution.workflow_id} has neither a workflow nor a row.")
+        return closed(row)
+
+    async def _reserved(self, text: InboundText, keyword: str) -> Answer:
+        """The carriers' words are never commands of ours."""
+        if keyword in STOPS:
+            await self.the.texts.set_stopped(text.number, stopped=True)
+            return Answer(outcome="stopped", text="No more texts go to this number.")
+        if keyword in STARTS:
+            await self.the.texts.set_stopped(text.number, stopped=False)
+            return Answer(outcome="started", text="Texts go to this number again.")
+        return await self._explain(text)
+
+    async def _explain(self, text: InboundText) -> Answer:
+        """A short explanation, once per number and hour, none after STOP."""
+        explanation = sms_text.help_text()
+        if await self.the.texts.may_explain(text.number):
+            await self._tell(text, explanation)
+        return Answer(outcome="not_understood", text=explanation)
+
+    async def _tell(self, text: InboundText, sentence: str) -> None:
+        notice_id = owner_notice_id(text.number, text.provider_id)
+        await self.the.flows.say(
+            notice_id,
+            SayInput(owner=text.owner, to=text.number, text=sentence, reference=notice_id),
+        )
+
+
+def _answer(outcome: str, text: str, resolution: Resolution) -> Answer:
+    return Answer(
+        outcome=outcome, text=text, message_id=resolution.message_id, resolution=resolution
+    )

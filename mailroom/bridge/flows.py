@@ -1,0 +1,136 @@
+"""What the edges ask of workflows, and Temporal's refusals in our words."""
+
+from datetime import timedelta
+
+from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.common import (
+    Priority,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from mailroom.adapters.temporal import TemporalUnavailable
+from mailroom.models.email_reply import EmailReplyInput, Outcome, OwnersWord, SayInput
+from mailroom.models.names import MAIL_TASK_QUEUE
+from mailroom.models.states import MailState
+from workflows.display import summary
+from workflows.email_reply import EmailReplyWorkflow
+from workflows.owner_notice import OwnerNoticeWorkflow
+from workflows.search_attributes import MAIL_KIND, MAIL_OWNER, MAIL_PRIORITY, MAIL_STATE
+
+START_TIMEOUT = timedelta(seconds=10)
+HEALTH_TIMEOUT = timedelta(seconds=2)
+REPLY_PRIORITY = 3
+
+
+class NotRunning(Exception):
+    """There is no such workflow, or it has ended."""
+
+
+class NoAnswerYet(Exception):
+    """No worker answered in time; the word may still be heard later."""
+
+
+class ReplyFlows:
+    """What intake, bridge and CLI ask of reply workflows."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def start(self, mail: EmailReplyInput) -> bool:
+        """Starts the mail's workflow; False if it was started before. Raises
+        `TemporalUnavailable`; the mail may then have been started all the same."""
+        try:
+            await self._client.start_workflow(
+                EmailReplyWorkflow.run,
+                mail,
+                id=mail.mail.workflow_id,
+                task_queue=MAIL_TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                search_attributes=_search_attributes(mail),
+                static_summary=summary(mail.mail),
+                static_details=mail.mail.message_id,
+                priority=Priority(priority_key=REPLY_PRIORITY),
+                rpc_timeout=START_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        except RPCError as error:
+            raise TemporalUnavailable(f"Temporal did not take the mail: {error.message}") from error
+        return True
+
+    async def decide(self, workflow_id: str, word: OwnersWord, within: timedelta) -> Outcome:
+        """Asks by update; raises `NotRunning`, `NoAnswerYet` or `TemporalUnavailable`."""
+        handle = self._client.get_workflow_handle_for(EmailReplyWorkflow.run, workflow_id)
+        try:
+            return await handle.execute_update(EmailReplyWorkflow.decide, word, rpc_timeout=within)
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise NoAnswerYet("No worker answered in time.") from error
+        except RPCError as error:
+            raise _translated(error) from error
+
+    async def command(self, workflow_id: str, word: OwnersWord) -> None:
+        await self._signal(workflow_id, "command", word)
+
+    async def retry(self, workflow_id: str) -> None:
+        await self._signal(workflow_id, "retry")
+
+    async def expire(self, workflow_id: str) -> None:
+        await self._signal(workflow_id, "expire")
+
+    async def say(self, notice_id: str, notice: SayInput) -> None:
+        """Texts a sentence durably, once for each ID."""
+        try:
+            await self._client.start_workflow(
+                OwnerNoticeWorkflow.run,
+                notice,
+                id=notice_id,
+                task_queue=MAIL_TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary="answer to a text",
+                rpc_timeout=START_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            return
+        except RPCError as error:
+            raise _translated(error) from error
+
+    async def healthy(self) -> bool:
+        try:
+            return await self._client.service_client.check_health(timeout=HEALTH_TIMEOUT)
+        except RPCError:
+            return False
+
+    async def _signal(self, workflow_id: str, name: str, *args: OwnersWord) -> None:
+        handle = self._client.get_workflow_handle(workflow_id)
+        try:
+            await handle.signal(name, args=list(args), rpc_timeout=START_TIMEOUT)
+        except RPCError as error:
+            raise _translated(error) from error
+
+
+def _search_attributes(mail: EmailReplyInput) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(MAIL_KIND, "email_reply"),
+            SearchAttributePair(MAIL_STATE, MailState.PENDING),
+            SearchAttributePair(MAIL_OWNER, mail.mail.owner),
+            SearchAttributePair(MAIL_PRIORITY, REPLY_PRIORITY),
+        ]
+    )
+
+
+def _translated(error: RPCError) -> Exception:
+    match error.status:
+        case RPCStatusCode.NOT_FOUND:
+            return NotRunning("This mail is closed already.")
+        case RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.CANCELLED:
+            return NoAnswerYet("No worker answered in time.")
+        case _:
+            return TemporalUnavailable(f"Temporal refused: {error.message}")

@@ -1,0 +1,84 @@
+"""Errors as problem details (RFC 9457)."""
+
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from mailroom.adapters.temporal import TemporalUnavailable
+from mailroom.bridge.flows import NoAnswerYet
+
+log = structlog.get_logger()
+
+
+class Problem(Exception):
+    """An answer that is no success; `detail` is a sentence that says what to do."""
+
+    def __init__(self, status: HTTPStatus, detail: str, **extra: object) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.extra = extra
+        self.headers: dict[str, str] = {}
+
+
+def problem_response(
+    status: int, detail: str, headers: dict[str, str] | None = None, **extra: object
+) -> JSONResponse:
+    content = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **extra,
+    }
+    return JSONResponse(content, status, headers=headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(StarletteHTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    for unavailable in (TemporalUnavailable, NoAnswerYet, OperationalError, PoolTimeoutError):
+        app.add_exception_handler(unavailable, _unavailable)
+    app.add_exception_handler(SQLAlchemyError, _refused_by_store)
+
+
+async def _problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    return problem_response(error.status, error.detail, error.headers, **error.extra)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StarletteHTTPException)
+    headers = dict(error.headers) if error.headers else None
+    return problem_response(error.status_code, str(error.detail), headers)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    fields = [
+        {"field": ".".join(map(str, problem["loc"])), "message": problem["msg"]}
+        for problem in error.errors()
+    ]
+    first = fields[0]
+    return problem_response(422, f"{first['field']}: {first['message']}.", errors=fields)
+
+
+async def _unavailable(request: Request, error: Exception) -> JSONResponse:
+    log.warning("a request met something that is away", error=str(error), path=request.url.path)
+    detail = str(error) if isinstance(error, TemporalUnavailable | NoAnswerYet) else _STORE_AWAY
+    return problem_response(503, detail, {"Retry-After": "5"})
+
+
+async def _refused_by_store(request: Request, error: Exception) -> JSONResponse:
+    log.error("the store refused a statement", error=str(error), path=request.url.path)
+    return problem_response(500, "The store refused this request; the log says why.")
+
+
+_STORE_AWAY = "PostgreSQL can't be reached right now; try again in a few seconds."

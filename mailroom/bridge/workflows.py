@@ -1,0 +1,201 @@
+"""Mails by their Message-ID: look, decide, retry, time out (seed 003's endpoints)."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+
+from mailroom.adapters.postgres.statistics import Statistics
+from mailroom.adapters.postgres.views import TimelineEntry, WorkflowState
+from mailroom.bridge.auth import Caller, The, Who
+from mailroom.bridge.context import Context
+from mailroom.bridge.flows import NotRunning
+from mailroom.bridge.intake import Arrival
+from mailroom.bridge.problems import Problem
+from mailroom.models.email_reply import Outcome, OwnersWord, Verdict
+from mailroom.models.names import REASON_SEND_UNKNOWN
+from mailroom.models.states import MailState, is_final
+
+router = APIRouter(tags=["workflow"])
+
+DECIDE_WITHIN = timedelta(seconds=20)
+FAILED = (MailState.FAILED,)
+AWAITING = (MailState.AWAITING_USER,)
+PAGE_LIMIT = 200
+
+
+class WorkflowPage(BaseModel):
+    """Newest first. `next_cursor` leads to the next page; None on the last."""
+
+    items: list[WorkflowState]
+    next_cursor: int | None
+
+
+class WorkflowDetail(WorkflowState):
+    timeline: list[TimelineEntry]
+
+
+class AcceptedMail(BaseModel):
+    workflow_id: str
+    message_id: str
+    new: bool
+
+
+class Done(BaseModel):
+    detail: str
+
+
+Cursor = Annotated[int | None, Query(ge=1, description="`next_cursor` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT)]
+
+
+@router.get("/workflow/status")
+async def status(the: The, who: Who) -> Statistics:
+    """All mails by state, and the metrics of seed 003 over the last 24 hours."""
+    return await the.statistics.statistics()
+
+
+@router.get("/workflow/pending")
+async def pending(the: The, who: Who, cursor: Cursor = None, limit: Limit = 50) -> WorkflowPage:
+    """Mails that wait for their owner's word."""
+    return await page_of(the, who, AWAITING, cursor, limit)
+
+
+@router.get("/workflow/failed")
+async def failed(the: The, who: Who, cursor: Cursor = None, limit: Limit = 50) -> WorkflowPage:
+    """Mails of which a stage failed; `POST /workflow/{message_id}/retry` goes on."""
+    return await page_of(the, who, FAILED, cursor, limit)
+
+
+@router.get("/workflow")
+async def everything(
+    the: The,
+    who: Who,
+    state: Annotated[list[MailState] | None, Query()] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> WorkflowPage:
+    return await page_of(the, who, state or (), cursor, limit)
+
+
+@router.post("/workflow/timeout/{message_id:path}", status_code=HTTPStatus.ACCEPTED)
+async def expire(message_id: str, the: The, who: Who) -> Done:
+    """Ends the wait for the owner at once: ignored, and the owner is told."""
+    row = await the_mail(the, who, message_id)
+    await _running(the.flows.expire(row.workflow_id), row)
+    return Done(detail="The wait for the owner ends now.")
+
+
+@router.post("/workflow/{message_id:path}/retry", status_code=HTTPStatus.ACCEPTED)
+async def retry(message_id: str, the: The, who: Who) -> Done:
+    """Goes on from the stage that failed."""
+    row = await the_mail(the, who, message_id)
+    if row.current_state is not MailState.FAILED:
+        raise Problem(HTTPStatus.CONFLICT, f"Nothing failed: this mail is {row.current_state}.")
+    if row.reason == REASON_SEND_UNKNOWN:
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            "The reply may have been sent. Decide 1 to send it again, or 3 to leave it.",
+        )
+    await _running(the.flows.retry(row.workflow_id), row)
+    return Done(detail=f"The stage {row.failed_stage} is tried again.")
+
+
+@router.post("/workflow/{message_id:path}/decide")
+async def decide(message_id: str, word: OwnersWord, the: The, who: Who) -> Outcome:
+    """The owner's word: `{"text": "1"}`, optionally with `revision` and `id`. 409 says why a
+    word decided nothing."""
+    row = await the_mail(the, who, message_id)
+    outcome = await decision(the, row, word.model_copy(update={"via": word.via or "api"}))
+    if outcome.verdict is Verdict.REFUSED:
+        raise Problem(HTTPStatus.CONFLICT, outcome.text, outcome=outcome.model_dump(mode="json"))
+    return outcome
+
+
+@router.get("/workflow/{message_id:path}")
+async def one(message_id: str, the: The, who: Who) -> WorkflowDetail:
+    row = await the_mail(the, who, message_id)
+    timeline = await the.views.timeline(row.owner, row.message_id)
+    return WorkflowDetail(**row.model_dump(), timeline=timeline)
+
+
+@router.post("/emails", status_code=HTTPStatus.ACCEPTED)
+async def accept(
+    request: Request,
+    the: The,
+    who: Who,
+    sender: Annotated[str | None, Query(description="envelope sender, if known")] = None,
+    recipient: Annotated[list[str] | None, Query(description="envelope recipients")] = None,
+) -> AcceptedMail:
+    """Takes one mail (`Content-Type: message/rfc822`) as if it had come by SMTP."""
+    raw = await _body(request, the.limits.max_message_bytes)
+    accepted = await the.intake.accept(Arrival(raw, sender, recipient or ()))
+    return AcceptedMail(
+        workflow_id=accepted.workflow_id, message_id=accepted.message_id, new=accepted.new
+    )
+
+
+async def page_of(
+    the: Context,
+    who: Caller,
+    states: Sequence[MailState],
+    cursor: int | None,
+    limit: int,
+) -> WorkflowPage:
+    rows = await the.views.page(who.owners, states, cursor, limit + 1)
+    more = len(rows) > limit
+    items = rows[:limit]
+    return WorkflowPage(items=items, next_cursor=items[-1].id if more else None)
+
+
+async def the_mail(the: Context, who: Caller, message_id: str) -> WorkflowState:
+    """The caller's mail with this Message-ID, with or without angle brackets."""
+    wrapped = message_id if message_id.startswith("<") else f"<{message_id}>"
+    rows = await the.views.find(who.owners, wrapped)
+    if not rows:
+        raise Problem(HTTPStatus.NOT_FOUND, f"There is no mail {wrapped}.")
+    if len(rows) > 1:
+        raise Problem(
+            HTTPStatus.CONFLICT, f"Several of your owners got {wrapped}; ask as one of them."
+        )
+    return rows[0]
+
+
+async def decision(the: Context, row: WorkflowState, word: OwnersWord) -> Outcome:
+    """Asks the workflow; a closed one is answered for by its row."""
+    try:
+        return await the.flows.decide(row.workflow_id, word, DECIDE_WITHIN)
+    except NotRunning:
+        return closed(row)
+
+
+def closed(row: WorkflowState) -> Outcome:
+    why = f" ({row.reason})" if row.reason else ""
+    said = f"This mail is closed already: {row.current_state.replace('_', ' ')}{why}."
+    return Outcome(
+        verdict=Verdict.REFUSED, state=row.current_state, revision=row.revision or 0, text=said
+    )
+
+
+async def _running(signalled: object, row: WorkflowState) -> None:
+    try:
+        await signalled  # type: ignore[misc]
+    except NotRunning as error:
+        raise Problem(HTTPStatus.CONFLICT, closed(row).text) from error
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    too_large = Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A mail may have {limit:,} bytes at most."
+    )
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise too_large
+    if not body:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "The mail is empty.")
+    return bytes(body)

@@ -1,0 +1,67 @@
+"""Where output goes: data on stdout, as a table or JSON; progress and messages on stderr."""
+
+import json
+import unicodedata
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+# Wide enough that nothing is wrapped or cut where no terminal is: `| grep` sees whole lines.
+WIDTH_OF_A_PIPE = 4_000
+
+
+class Output(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="For people, or for programs.", show_choices=True)
+]
+
+
+def console() -> Console:
+    """Stdout."""
+    plain = Console(highlight=False)
+    return plain if plain.is_terminal else Console(highlight=False, width=WIDTH_OF_A_PIPE)
+
+
+def messages() -> Console:
+    """Stderr."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(sentence: str) -> None:
+    """A message, on stderr."""
+    typer.echo(sentence, err=True)
+
+
+def answer(sentence: str) -> None:
+    """What a command was asked for, where it is a sentence."""
+    typer.echo(clean(sentence))
+
+
+def print_json(data: Any) -> None:
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+def plain_table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def clean(text: str) -> str:
+    """Text from strangers without what steers a terminal or turns its direction."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _STEERING)
+
+
+_STEERING = {"Cc", "Cf", "Cs"}
+
+
+def one_line(text: str | None) -> str:
+    return " ".join(clean(text or "").split())

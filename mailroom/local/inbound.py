@@ -1,0 +1,81 @@
+"""SMTP in: any mail client or server hands mail over here (aiosmtpd).
+
+250 is said only when blob and workflow are durable; 451 while they can't be.
+"""
+
+import asyncio
+import socket
+from functools import partial
+
+import structlog
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from mailroom.bridge.intake import Arrival, Intake
+
+log = structlog.get_logger()
+
+ACCEPT_SECONDS = 60
+RECIPIENT_LIMIT = 100
+
+
+class PortTaken(Exception):
+    """A port can't be listened on; the message says which and what to do."""
+
+
+class InboundHandler:
+    """Hooks of one SMTP session; stateless between mails."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    async def handle_RCPT(  # noqa: N802  aiosmtpd's name
+        self,
+        server: SMTP,
+        session: Session,
+        envelope: Envelope,
+        address: str,
+        options: list[str],
+    ) -> str:
+        if len(envelope.rcpt_tos) >= RECIPIENT_LIMIT:
+            return "452 4.5.3 Too many recipients"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(  # noqa: N802  aiosmtpd's name
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        raw = envelope.original_content or b""
+        arrival = Arrival(raw, envelope.mail_from or "", tuple(envelope.rcpt_tos))
+        try:
+            async with asyncio.timeout(ACCEPT_SECONDS):
+                accepted = await self._intake.accept(arrival)
+        except Exception as error:  # noqa: BLE001  whatever it was, the sender keeps the mail
+            log.warning("a mail was deferred", error=f"{type(error).__name__}: {error}")
+            return "451 4.3.0 Mailroom can't store mail right now; try again later"
+        return f"250 2.0.0 Accepted as {accepted.workflow_id}"
+
+
+async def listen(intake: Intake, host: str, port: int, max_bytes: int) -> asyncio.Server:
+    """An SMTP server; `port` 0 takes a free one."""
+    loop = asyncio.get_running_loop()
+    factory = partial(
+        SMTP,
+        InboundHandler(intake),
+        data_size_limit=max_bytes,
+        enable_SMTPUTF8=True,
+        ident="Mailroom",
+        loop=loop,
+    )
+    try:
+        return await loop.create_server(factory, host, port)
+    except OSError as error:
+        raise PortTaken(
+            f"SMTP can't listen on {host}:{port} ({error.strerror}); "
+            "free the port or set MAILROOM_SMTP_PORT."
+        ) from error
+
+
+def port_of(server: asyncio.Server) -> int:
+    address = server.sockets[0].getsockname()
+    assert server.sockets[0].family in (socket.AF_INET, socket.AF_INET6)
+    return int(address[1])

@@ -1,0 +1,30 @@
+"""Runs a server that must not outlive whoever started it.
+
+`python -m mailroom.local.leash COMMAND...` ends COMMAND when its own standard input closes,
+which the operating system does even for a parent that was killed with SIGKILL.
+"""
+
+import subprocess
+import sys
+import threading
+
+STOP_SECONDS = 10
+
+
+def hold(command: list[str]) -> int:
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  our own command
+    threading.Thread(target=_end_with_parent, args=(child,), daemon=True).start()
+    return child.wait()
+
+
+def _end_with_parent(child: "subprocess.Popen[bytes]") -> None:
+    sys.stdin.buffer.read()
+    child.terminate()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(hold(sys.argv[1:]))

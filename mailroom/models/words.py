@@ -1,0 +1,148 @@
+"""What the owner said: 1 sends, 2 with instructions edits, 3 ignores; anything else is unclear.
+
+Free text is never an approval, and the carriers' reserved words are never commands of ours.
+"""
+
+import re
+import unicodedata
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mailroom.models.base import Frozen
+from mailroom.models.codes import SHAPE
+
+MAX_LENGTH = 2_000
+
+# Answered by the carrier or by Twilio before or besides us (mail-rules, SMS; Twilio error 21610).
+_RESERVED = re.compile("(?ai:STOP|STOPALL|UNSUBSCRIBE|CANCEL|END|QUIT|START|YES|UNSTOP|HELP|INFO)")
+
+
+class Approve(Frozen):
+    kind: Literal["approve"] = "approve"
+
+
+class Edit(Frozen):
+    __match_args__ = ("instructions",)
+    kind: Literal["edit"] = "edit"
+    instructions: str
+
+
+class Ignore(Frozen):
+    kind: Literal["ignore"] = "ignore"
+
+
+class Reserved(Frozen):
+    __match_args__ = ("keyword",)
+    kind: Literal["reserved"] = "reserved"
+    keyword: str
+
+
+class Unclear(Frozen):
+    __match_args__ = ("why",)
+    kind: Literal["unclear"] = "unclear"
+    why: str
+
+
+Command = Annotated[Approve | Edit | Ignore | Reserved | Unclear, Field(discriminator="kind")]
+
+
+class Said(Frozen):
+    """A command, and the code of the draft it is about (None: the one that waits)."""
+
+    command: Command
+    code: str | None = None
+
+
+# A question mark is not among them ("send?" asks), nor a dash before the command: "-1" disagrees.
+_MARKS = r"""\s.,:;!"'“”‘’«»()\[\]{}*_…"""
+_START, _EDGE = f"[{_MARKS}]", f"[{_MARKS}–—-]"
+_BEFORE = rf"{_START}*(?:#?(?P<before>{SHAPE}){_START}+)?"
+_AFTER = rf"(?:{_EDGE}+#?(?P<after>{SHAPE})(?!\w))?"
+# ASCII, or the long s and the dotless i would pass: "ſend", "skıp".
+_EXACT = re.compile(
+    rf"{_BEFORE}(?ai:(?P<approve>1|approve|send)|(?P<ignore>3|ignore|skip)){_AFTER}{_EDGE}*"
+)
+# "2.5", "2:30" and "2-3 days" begin with a number, not with the command.
+_EDIT = re.compile(
+    rf"{_BEFORE}(?ai:2(?![.,:/–-]?\d)|edit){_AFTER}(?:[\s:.,;)\]=>!…–—-]+(?P<how>.*))?", re.DOTALL
+)
+_EDIT_ALONE = re.compile(rf"{_EDGE}*(?ai:2|edit){_EDGE}*")
+_CODE_ALONE = re.compile(rf"{_EDGE}*#?(?P<before>{SHAPE}){_EDGE}*")
+_CODE_LAST = re.compile(rf"\s{_EDGE}*#?({SHAPE}){_EDGE}*\Z")
+_ONLY_EDGE = re.compile(rf"{_EDGE}*")
+_AROUND = re.compile(rf"\A{_EDGE}+|{_EDGE}+\Z")
+
+
+def parse_word(text: str) -> Said:
+    """Never raises; says in `Unclear.why` what was not understood."""
+    if len(text) > MAX_LENGTH:
+        return _unclear(f"longer than {MAX_LENGTH:,} characters")
+    text = _folded(text)
+    bare = _AROUND.sub("", text)
+    if not bare:
+        return _unclear("an empty text")
+    if _RESERVED.fullmatch(bare):
+        return Said(command=Reserved(keyword=bare.upper()))
+    return _command(text)
+
+
+def _command(text: str) -> Said:
+    if found := _EXACT.fullmatch(text):
+        return _with_code(found, Approve() if found["approve"] else Ignore())
+    if found := _EDIT.fullmatch(text):
+        return _edit(found)
+    if found := _CODE_ALONE.fullmatch(text):
+        return _unclear("a code without a command", found["before"].upper())
+    return _unclear("not a command; free text is never an approval")
+
+
+def _with_code(found: re.Match[str], command: Approve | Edit | Ignore) -> Said:
+    codes = {code.upper() for code in found.group("before", "after") if code}
+    if len(codes) > 1:
+        return _unclear("two codes")
+    return Said(command=command, code=next(iter(codes), None))
+
+
+def _edit(found: re.Match[str]) -> Said:
+    said = _with_code(found, Edit(instructions=_lines(found["how"] or "")))
+    if not isinstance(said.command, Edit):
+        return said
+    how, code = said.command.instructions, said.code
+    if code is None and (last := _CODE_LAST.search(f" {how}")):
+        how, code = how[: max(0, last.start() - 1)], last[1].upper()
+    if _ONLY_EDGE.fullmatch(how):
+        return _unclear("edit without instructions", code)
+    if _EXACT.fullmatch(how) or _EDIT_ALONE.fullmatch(how):
+        return _unclear("two commands", code)
+    return Said(command=Edit(instructions=how), code=code)
+
+
+def _unclear(why: str, code: str | None = None) -> Said:
+    return Said(command=Unclear(why=why), code=code)
+
+
+def _folded(text: str) -> str:
+    # Full-width forms and no-break spaces only: the owner's own "m²" or "½" stays in instructions.
+    wide = ("<wide>", "<noBreak>")
+    return "".join(
+        unicodedata.normalize("NFKC", c) if unicodedata.decomposition(c).startswith(wide) else c
+        for c in visible(text)
+    )
+
+
+def _lines(text: str) -> str:
+    return "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()
+
+
+# Not of the categories below, and yet nothing to see: fillers, blanks, variation selectors
+# (Unicode, Default_Ignorable_Code_Point; U+2800 besides).
+_BLANKS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+
+
+def visible(text: str) -> str:
+    """Without what nobody sees: control, bidirectional, zero-width and tag characters."""
+    kept = (c for c in text if c.isspace() or unicodedata.category(c) not in {"Cc", "Cf", "Cs"})
+    return _BLANKS.sub("", "".join(kept))

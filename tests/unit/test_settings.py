@@ -1,0 +1,71 @@
+"""`.env.example` and the settings say the same; bad values are named in one sentence."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mailroom.adapters.settings import (
+    BadConfiguration,
+    Settings,
+    load_config_file,
+    load_settings,
+    owner_of,
+)
+
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+
+
+def example() -> dict[str, str]:
+    lines = EXAMPLE.read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
+
+
+def test_the_example_lists_every_setting_and_no_other() -> None:
+    assert {name.lower() for name in example()} == set(Settings.model_fields)
+
+
+def test_the_example_gives_the_defaults() -> None:
+    defaults = Settings(_env_file=None)  # type: ignore[call-arg]
+    from_example = Settings(_env_file=EXAMPLE)  # type: ignore[call-arg]
+    assert from_example == defaults
+
+
+def test_every_setting_of_the_example_is_explained() -> None:
+    assert EXAMPLE.read_text().count("\n# ") >= 15
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("YOUR_PHONE_NUMBER", "0123"),
+        ("USER_RESPONSE_TIMEOUT", "soon"),
+        ("SMS_FORMAT", "long"),
+        ("MAX_RETRY_ATTEMPTS", "0"),
+    ],
+)
+def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadConfiguration, match=name):
+        load_settings()
+
+
+def test_owner_and_templates_come_from_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "mailroom.toml"
+    file.write_text(
+        '[owner]\nname = "Ada"\naddresses = ["ada@example.org"]\n'
+        '[[templates]]\nname = "hello"\nsubject = ["hello"]\ntext = "Hi {first_name}"\n'
+    )
+    config = load_config_file(file)
+    owner = owner_of(Settings(_env_file=None, email_address="a@b.org"), config)  # type: ignore[call-arg]
+    assert owner.name == "Ada"
+    assert owner.addresses == ("a@b.org", "ada@example.org")
+    assert [template.name for template in config.templates] == ["hello"]
+
+
+@pytest.mark.parametrize("content", ["[owner", "[owner]\ncolour = 1", "[[templates]]\nname = 1"])
+def test_a_bad_file_is_named(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "mailroom.toml"
+    file.write_text(content)
+    with pytest.raises(BadConfiguration, match=r"mailroom\.toml"):
+        load_config_file(file)

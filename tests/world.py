@@ -1,0 +1,182 @@
+"""What is not ours: an SMS gateway and a mail server, real ones on loopback.
+
+What they do is asked for in the mail itself (a word in its subject, a recipient's name), so
+that tests that run side by side don't disturb each other.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from functools import partial
+
+import uvicorn
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from fastapi import FastAPI, Request, Response
+
+PHONE = "+12025550123"
+
+
+@dataclass
+class Text:
+    to: str
+    body: str
+    reference: str
+
+
+@dataclass
+class Gateway:
+    """`POST /sms/send`. A body with `gw-fail-N` fails N times with 500, `gw-refuse` always
+    with 400, `gw-down` always with 500."""
+
+    texts: list[Text] = field(default_factory=list)
+    tries: Counter[str] = field(default_factory=Counter)
+    url: str = ""
+    arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.post("/sms/send")
+        async def send(request: Request, response: Response) -> dict[str, str]:
+            content = await request.json()
+            return await self.take(
+                Text(content["to"], content["body"], content["client_reference"]), response
+            )
+
+        return app
+
+    async def take(self, text: Text, response: Response) -> dict[str, str]:
+        self.tries[text.reference] += 1
+        status = self.verdict(text)
+        if status:
+            response.status_code = status
+            return {"error": "as asked"}
+        if not any(known.reference == text.reference for known in self.texts):
+            self.texts.append(text)
+        async with self.arrived:
+            self.arrived.notify_all()
+        return {"message_id": f"gw-{text.reference}"}
+
+    def verdict(self, text: Text) -> int:
+        body = text.body
+        if "gw-refuse" in body:
+            return 400
+        if "gw-down" in body:
+            return 500
+        if "gw-fail-2" in body and self.tries[text.reference] <= 2:
+            return 500
+        return 0
+
+    def about(self, marker: str) -> list[str]:
+        return [text.body for text in self.texts if marker in text.body]
+
+    async def wait_for(self, marker: str, count: int = 1, seconds: float = 30) -> list[str]:
+        """Bodies of the texts that contain the marker, once there are `count` of them."""
+        async with asyncio.timeout(seconds), self.arrived:
+            await self.arrived.wait_for(lambda: len(self.about(marker)) >= count)
+        return self.about(marker)
+
+
+@dataclass
+class Sink:
+    """An SMTP server. The recipient's local part says what it does: `refuse`, `defer-always`,
+    `defer-twice`, `rcpt-defer`, `drop-before-dot`, `drop-after-dot`; others are taken."""
+
+    mails: dict[str, list[EmailMessage]] = field(default_factory=lambda: defaultdict(list))
+    tries: Counter[str] = field(default_factory=Counter)
+    port: int = 0
+    arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        self.tries[address] += 1
+        kind = address.partition("+")[0]
+        if kind == "refuse":
+            return "550 5.1.1 no such person"
+        if kind == "rcpt-defer" and self.tries[address] <= 2:
+            return "451 4.7.1 greylisted"
+        if kind == "drop-before-dot" and self.tries[address] <= 2:
+            server.transport.abort()
+            return "421 gone"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        address = envelope.rcpt_tos[0]
+        kind = address.partition("+")[0]
+        if kind == "defer-always" or (kind == "defer-twice" and self.tries[address] <= 2):
+            return "451 4.3.2 try later"
+        await self.keep(address, envelope.original_content or b"")
+        if kind == "drop-after-dot" and self.tries[address] <= 1:
+            server.transport.abort()
+        return "250 2.0.0 taken"
+
+    async def keep(self, address: str, raw: bytes) -> None:
+        message = message_from_bytes(raw, policy=default)
+        assert isinstance(message, EmailMessage)
+        self.mails[address].append(message)
+        async with self.arrived:
+            self.arrived.notify_all()
+
+    async def wait_for(self, address: str, count: int = 1, seconds: float = 30) -> EmailMessage:
+        async with asyncio.timeout(seconds), self.arrived:
+            await self.arrived.wait_for(lambda: len(self.mails[address]) >= count)
+        return self.mails[address][-1]
+
+
+@contextlib.asynccontextmanager
+async def gateway_running() -> AsyncIterator[Gateway]:
+    gateway = Gateway()
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(gateway.app(), log_config=None, lifespan="off"))
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    gateway.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        yield gateway
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextlib.asynccontextmanager
+async def sink_running() -> AsyncIterator[Sink]:
+    sink = Sink()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        partial(SMTP, sink, enable_SMTPUTF8=True, loop=loop), "127.0.0.1", 0
+    )
+    sink.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield sink
+
+
+def mail(
+    sender: str = "john@example.com",
+    subject: str = "Meeting tomorrow",
+    text: str = "Hi, can we meet tomorrow at 2pm?",
+    message_id: str | None = None,
+    name: str = "John Doe",
+    **headers: str,
+) -> bytes:
+    """A mail to the owner."""
+    message = EmailMessage(policy=default.clone(linesep="\r\n"))
+    message["From"] = f"{name} <{sender}>"
+    message["To"] = "owner@mailroom.test"
+    message["Subject"] = subject
+    if message_id:
+        message["Message-ID"] = message_id
+    for name, value in headers.items():
+        message[name.replace("_", "-")] = value
+    message.set_content(text)
+    return message.as_bytes()

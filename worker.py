@@ -1,0 +1,185 @@
+"""Composition root: settings -> adapters -> activities -> workers. Here, and nowhere else,
+they meet."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx
+from sqlalchemy import URL
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.ask_again import AskAgain
+from activities.draft_reply import DraftReply
+from activities.record import Record
+from activities.say import Say
+from activities.send_reply import SendReply
+from activities.text_owner import TextOwner
+from activities.write_owner import WriteOwner
+from mailroom.adapters import temporal
+from mailroom.adapters.blobs import ObstoreBlobs
+from mailroom.adapters.http import http_client
+from mailroom.adapters.links import SignedLinks
+from mailroom.adapters.postgres import engine
+from mailroom.adapters.postgres.emails import PostgresEmails
+from mailroom.adapters.postgres.markers import PostgresMarkers
+from mailroom.adapters.postgres.texts import PostgresTexts
+from mailroom.adapters.settings import (
+    BadConfiguration,
+    Settings,
+    load_config_file,
+    owner_of,
+)
+from mailroom.adapters.sms_gateway import GatewayTexter
+from mailroom.adapters.smtp.submission import SmtpMailer, Submission
+from mailroom.adapters.templates import TemplateDrafter
+from mailroom.models.names import MAIL_TASK_QUEUE
+from mailroom.models.owner import Owner
+from mailroom.ports import Drafter, Texter
+from workflows.email_reply import EmailReplyWorkflow
+from workflows.owner_notice import OwnerNoticeWorkflow
+
+WORKFLOWS = [EmailReplyWorkflow, OwnerNoticeWorkflow]
+
+# Above the longest wait for the answer to a final dot that is worth waiting for at a stop.
+GRACEFUL_STOP = timedelta(seconds=30)
+# 1,000 waiting workflows cost about 140 MiB while cached; those beyond are replayed when asked.
+CACHED_WORKFLOWS = 500
+CONCURRENT_ACTIVITIES = 50
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """Everything that touches the world, connected."""
+
+    client: Client
+    engines: engine.Engines
+    blobs: ObstoreBlobs
+    http: httpx.AsyncClient
+    drafter: Drafter
+    links: SignedLinks
+    owners: Mapping[str, Owner]
+
+
+def database_url(settings: Settings) -> URL:
+    if not settings.db_host:
+        raise BadConfiguration(
+            "DB_HOST is not set; set it, or use `mailroom dev`, which brings its own PostgreSQL."
+        )
+    secret = settings.db_password
+    return URL.create(
+        "postgresql+psycopg",
+        username=settings.db_user,
+        password=secret.get_secret_value() if secret else None,
+        host=settings.db_host,
+        port=settings.db_port,
+        database=settings.db_name,
+    )
+
+
+@asynccontextmanager
+async def connected(settings: Settings, database: URL, link_secret: str) -> AsyncIterator[Adapters]:
+    config = load_config_file(settings.mailroom_config)
+    owner = owner_of(settings, config)
+    engines = engine.connect(database, settings.mailroom_db_pool)
+    key = settings.temporal_api_key
+    client = await temporal.connect(
+        settings.temporal_address,
+        settings.temporal_namespace,
+        api_key=key.get_secret_value() if key else None,
+        tls=settings.temporal_tls,
+    )
+    async with http_client() as http:
+        try:
+            yield Adapters(
+                client=client,
+                engines=engines,
+                blobs=ObstoreBlobs.at(settings.blobs_dir, settings.mailroom_blobs_url),
+                http=http,
+                drafter=TemplateDrafter(config.templates),
+                links=SignedLinks(link_secret, settings.public_url),
+                owners={owner.id: owner},
+            )
+        finally:
+            await engines.dispose()
+
+
+def _texter(settings: Settings, http: httpx.AsyncClient) -> Texter:
+    if not settings.sms_gateway_url:
+        raise BadConfiguration("SMS_GATEWAY_URL is not set; set it to your gateway's address.")
+    token = settings.sms_gateway_token
+    return GatewayTexter(
+        http, settings.sms_gateway_url, token.get_secret_value() if token else None
+    )
+
+
+def _submission(settings: Settings) -> Submission:
+    if not settings.gmail_smtp_server:
+        raise BadConfiguration(
+            "GMAIL_SMTP_SERVER is not set; set it to the server that sends your mail."
+        )
+    password = settings.email_password
+    return Submission(
+        host=settings.gmail_smtp_server,
+        port=settings.gmail_smtp_port,
+        username=settings.email_address,
+        password=password.get_secret_value() if password else None,
+    )
+
+
+def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any]]:
+    emails = PostgresEmails(adapters.engines.write)
+    texts = PostgresTexts(adapters.engines.write)
+    owners = adapters.owners
+    texter = _texter(settings, adapters.http)
+    mailer = SmtpMailer(_submission(settings))
+    return [
+        DraftReply(adapters.blobs, emails, adapters.drafter, owners).draft_reply,
+        TextOwner(
+            adapters.blobs,
+            emails,
+            texts,
+            texter,
+            adapters.links,
+            owners,
+            settings.sms_format,
+        ).text_owner,
+        SendReply(
+            adapters.blobs,
+            emails,
+            PostgresMarkers(adapters.engines.write),
+            mailer,
+            owners,
+        ).send_reply,
+        AskAgain(adapters.blobs, emails).ask_again,
+        Record(emails).record,
+        Say(texts, texter, owners).say,
+        WriteOwner(mailer, adapters.links, owners).write_owner,
+    ]
+
+
+def worker(adapters: Adapters, settings: Settings) -> Worker:
+    return Worker(
+        adapters.client,
+        task_queue=MAIL_TASK_QUEUE,
+        workflows=WORKFLOWS,
+        activities=activities(adapters, settings),
+        workflow_runner=sandbox(),
+        max_cached_workflows=CACHED_WORKFLOWS,
+        max_concurrent_activities=CONCURRENT_ACTIVITIES,
+        graceful_shutdown_timeout=GRACEFUL_STOP,
+    )
+
+
+def sandbox() -> SandboxedWorkflowRunner:
+    """The sandbox, with our pure modules passed through: re-importing them for every workflow
+    costs a third more CPU per mail."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(
+            "mailroom", "activities", "pydantic", "pydantic_core", "annotated_types"
+        )
+    )
