@@ -76,9 +76,7 @@ async def _log_in(request: Request, the: Context, token: str, next: str) -> Resp
     if not token_matches(the, token):
         await _limiter(request).hit(_WRONG, _client(request))
         wrong = HTTPStatus.UNAUTHORIZED
-        return render(
-            request, "login.html", status=wrong, next=safe_next(next), wrong=WRONG_TOKEN
-        )
+        return render(request, "login.html", status=wrong, next=safe_next(next), wrong=WRONG_TOKEN)
     # Elsewhere, so that the token does not stay in the address bar.
     response = RedirectResponse(safe_next(next), HTTPStatus.SEE_OTHER)
     response.set_cookie(
@@ -102,9 +100,7 @@ def new_limiter() -> MovingWindowRateLimiter:
 async def _check_rate(request: Request) -> None:
     if await _limiter(request).test(_WRONG, _client(request)):
         return
-    problem = Problem(
-        HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong tokens; try again in a minute."
-    )
+    problem = Problem(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong tokens; try again in a minute.")
     problem.headers = {"Retry-After": "60"}
     raise problem
 

@@ -126,7 +126,9 @@ async def _decided(the: Context, row: WorkflowState, said: Said) -> Done:
     try:
         word = _word(said)
     except ValidationError:
-        return Done(text=f"At most {HOW_LIMIT:,} characters can be said of a draft.", accepted=False)
+        return Done(
+            text=f"At most {HOW_LIMIT:,} characters can be said of a draft.", accepted=False
+        )
     outcome = await workflows.decision(the, row, word)
     return Done(text=outcome.text, accepted=outcome.verdict is Verdict.ACCEPTED)
 
@@ -141,7 +143,9 @@ def _word(said: Said) -> OwnersWord:
 
 
 @asynccontextmanager
-async def _next_step(the: Context, row: WorkflowState) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+async def _next_step(
+    the: Context, row: WorkflowState
+) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
     """Whether the mail took a step; heard from before the word is said."""
     async with the.feed.subscribe() as events:
 

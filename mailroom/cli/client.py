@@ -19,11 +19,18 @@ PAGE = 200
 # Where a draft's code can be waiting: a failed mail has its draft and takes a word too.
 WITH_CODES = ("/workflow/pending", "/workflow/failed")
 
-_EXIT = {HTTPStatus.NOT_FOUND: ExitCode.NOT_THERE, HTTPStatus.CONFLICT: ExitCode.REFUSED}
+EXIT_OF_STATUS: dict[int, ExitCode] = {
+    HTTPStatus.NOT_FOUND: ExitCode.NOT_THERE,
+    HTTPStatus.CONFLICT: ExitCode.REFUSED,
+}
 
 
 class Away(Failure):
     """The bridge can't take this now; the same request may pass a little later."""
+
+
+class Refused(Failure):
+    """The bridge refused this request; others may pass."""
 
 
 class Bridge:
@@ -117,9 +124,13 @@ def _refusal(response: httpx.Response) -> Failure:
         sentence = str(response.json()["detail"])
     except (ValueError, KeyError, TypeError):
         sentence = f"{response.url} answered {response.status_code} {response.reason_phrase}."
-    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-        return Away(sentence)
-    return Failure(sentence, _EXIT.get(HTTPStatus(response.status_code), ExitCode.FAILED))
+    match response.status_code:
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return Failure(sentence)
+        case HTTPStatus.BAD_GATEWAY | HTTPStatus.SERVICE_UNAVAILABLE | HTTPStatus.GATEWAY_TIMEOUT:
+            return Away(sentence)
+        case status:
+            return Refused(sentence, EXIT_OF_STATUS.get(status, ExitCode.FAILED))
 
 
 def path_of(message_id: str) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 import sys
+import warnings
 from enum import IntEnum
 from typing import Any
 
@@ -62,10 +63,13 @@ class Commands(TyperGroup):
     """The root of all commands, where their errors become sentences."""
 
     def invoke(self, ctx: Any) -> Any:
+        debug = ctx.params.get("debug")
+        if not debug:
+            warnings.simplefilter("ignore")  # libraries talk to programmers
         try:
             return super().invoke(ctx)
         except Exception as error:
-            failure = None if ctx.params.get("debug") else failure_of(error)
+            failure = None if debug else failure_of(error)
             if failure is None:
                 raise
             typer.echo(str(failure), err=True)

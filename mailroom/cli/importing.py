@@ -1,16 +1,23 @@
 """`mailroom email import`: hands mails of files to the bridge, a few at a time."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from mailroom.adapters.settings import Settings, load_settings
 from mailroom.cli.client import Away, Bridge, Refused, bridge
-from mailroom.cli.errors import ExitCode, Failure
+from mailroom.cli.errors import ExitCode
 from mailroom.cli.mail_files import Found, mails_in, size_of
 from mailroom.cli.output import Output, answer, clean, messages, print_json
 
@@ -35,6 +42,7 @@ class Import:
         self.summary = Summary()
         self._mails = mails
         self._bar = bar
+        self._count = 0
         self._task = bar.add_task("Importing", total=total, mails=0)
 
     async def work(self, to: Bridge) -> None:
@@ -44,7 +52,8 @@ class Import:
                 await self._send(to, mail)
             else:
                 self._refuse(mail.source, mail.problem)
-            self._bar.advance(self._task, mail.span)
+            self._count += 1
+            self._bar.update(self._task, advance=mail.span, mails=self._count)
 
     async def _send(self, to: Bridge, mail: Found) -> None:
         try:
@@ -78,7 +87,52 @@ async def _import(files: Sequence[Path], settings: Settings, output: Output) -> 
             run = Import(mails, bar, sum(map(size_of, files)))
             try:
                 await _all_of([run.work(to) for _ in range(AT_ONCE)])
-            finally:
+            finally:  # also of an import that ends early
                 bar.stop()
                 _show(run.summary, output)
     return run.summary
+
+
+async def _all_of(works: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Ends all of them at the first failure, and raises that."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+async def _accepted(to: Bridge, raw: bytes) -> bool:
+    """Whether the mail was new."""
+    for wait in (*WAITS, None):
+        try:
+            accepted = await to.post(
+                "/emails", content=raw, headers={"content-type": "message/rfc822"}
+            )
+            return bool(accepted["new"])
+        except Away:
+            if wait is None:
+                raise
+            await asyncio.sleep(wait)
+    raise AssertionError("unreachable")
+
+
+def _bar() -> Progress:
+    """On stderr, and only where somebody watches."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[mails]} mails"),
+        TimeRemainingColumn(),
+    )
+    console = messages()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _show(summary: Summary, output: Output) -> None:
+    if output is Output.JSON:
+        print_json(asdict(summary))
+    else:
+        answer(f"{summary.new} new, {summary.known} known, {summary.refused} refused")

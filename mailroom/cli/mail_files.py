@@ -41,9 +41,12 @@ def mails_in(path: Path, limit: int) -> Iterator[Found]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes there are to read."""
-    files = _maildir_files(path) if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    """Bytes there are to read; 0 where that can't be said."""
+    try:
+        files = _maildir_files(path) if path.is_dir() else [path]
+        return sum(file.stat().st_size for file in files)
+    except OSError:
+        return 0
 
 
 def _mails_in(path: Path, limit: int) -> Iterator[Found]:

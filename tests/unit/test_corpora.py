@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
 from time import process_time
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from mailroom.models.triage import not_answerable
 OWNER = "owner@mailroom.test"
 CORPORA = Path(__file__).parents[2].parent / "shared" / "corpora"
 ABSENT = pytest.param(None, marks=pytest.mark.skip(reason="there is no ../shared/corpora"))
-FILES = sorted(one for one in CORPORA.rglob("*") if one.is_file()) or [ABSENT]
+FILES: list[Any] = sorted(one for one in CORPORA.rglob("*") if one.is_file()) or [ABSENT]
 
 
 def answer(mail: IncomingMail) -> ReplyRequest:
@@ -64,7 +65,7 @@ def unanswerable(mail: IncomingMail) -> bool:
 
 
 def check(mail: IncomingMail, reply: bytes) -> None:
-    parsed = message_from_bytes(reply, policy=policy.default)  # type: ignore[arg-type]
+    parsed = message_from_bytes(reply, policy=policy.default)
     back = read_mail(reply)
     parent = None if mail.message_id_derived else mail.message_id
     assert parsed["In-Reply-To"] == parent

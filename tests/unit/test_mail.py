@@ -231,71 +231,66 @@ NESTED = b"".join(
     b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n)
     for n in range(10_000)
 )
-BOMBS: dict[str, Callable[[], bytes]] = (
-    {
-        "header lines": lambda: (
-            HEAD + b"".join(b"X-%d: a\r\n" % n for n in range(MANY)) + b"\r\nhi"
-        ),
-        "received lines": lambda: HEAD + b"Received: a\r\n" * MANY + b"\r\nhi",
-        "one header of 5 MB": lambda: b"X-A: " + b"a" * 5_000_000 + b"\r\n" + HEAD + b"\r\nhi",
-        "subject of 5 MB": lambda: HEAD.replace(b"Lunch?", b"=?utf-8?q?a?= " * 400_000) + b"\r\nhi",
-        "folded header of 5 MB": lambda: HEAD + b"X-A: " + b"a\r\n " * 1_250_000 + b"\r\n\r\nhi",
-        "references of 5 MB": lambda: HEAD + b"References: <" + b"a@" * 2_500_000 + b"\r\n\r\nhi",
-        "parameters of 5 MB": lambda: (
-            HEAD + b"Content-Type: text/plain" + b';"' * 2_500_000 + b"\r\n\r\nhi"
-        ),
-        "addresses": lambda: (
-            HEAD.replace(
-                b"me@example.org",
-                b", ".join(b"User <user%d@example.com>" % n for n in range(20_000)),
-            )
-            + b"\r\nhi"
-        ),
-        "nested multiparts": lambda: HEAD + NESTED + b"\r\nhi",
-        "nested multiparts, then lines": lambda: HEAD + NESTED + b"\r\n" + b"a\r\n" * 5_000_000,
-        "nested mails": lambda: HEAD + b"Content-Type: message/rfc822\r\n\r\n" * 10_000 + b"hi",
-        "parts": lambda: multipart("mixed", *[b"\r\na"] * MANY),
-        "multiparts": lambda: multipart(
-            "mixed",
-            *(b"Content-Type: multipart/mixed; boundary=c%d\r\n\r\na" % n for n in range(9_999)),
-        ),
-        "status blocks": lambda: (
-            HEAD + b"Content-Type: message/delivery-status\r\n\r\n" + b"A: b\r\n\r\n" * MANY
-        ),
-        "html tags": lambda: HEAD + b"Content-Type: text/html\r\n\r\n" + b"<p>a" * MANY,
-        "html nesting": lambda: HEAD + b"Content-Type: text/html\r\n\r\n" + b"<ul><li>" * MANY,
-        "html columns": lambda: (
-            HEAD
-            + b"Content-Type: text/html\r\n\r\n<table><tr><td>"
-            + b"x" * 250_000
-            + b"<tr><td>y" * MANY
-        ),
-        "line ends": lambda: b"\n" * 25_000_000,
-        "nothing but bytes": lambda: HEAD + b"\r\n" + b"\xff" * 25_000_000,
-        "dashes": lambda: HEAD + b"\r\n" + b"\n--" * 8_000_000,
-    }
-    | {
-        f"addresses like {trick.decode()}": lambda trick=trick: (  # type: ignore[misc]
-            b"".join(
-                name + b": " + (trick * 9_000)[:20_000] + b"\r\n"
-                for name in (b"From", b"To", b"Cc", b"Bcc", b"Reply-To")
-            )
-            + b"\r\nhi"
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "header lines": lambda: HEAD + b"".join(b"X-%d: a\r\n" % n for n in range(MANY)) + b"\r\nhi",
+    "received lines": lambda: HEAD + b"Received: a\r\n" * MANY + b"\r\nhi",
+    "one header of 5 MB": lambda: b"X-A: " + b"a" * 5_000_000 + b"\r\n" + HEAD + b"\r\nhi",
+    "subject of 5 MB": lambda: HEAD.replace(b"Lunch?", b"=?utf-8?q?a?= " * 400_000) + b"\r\nhi",
+    "folded header of 5 MB": lambda: HEAD + b"X-A: " + b"a\r\n " * 1_250_000 + b"\r\n\r\nhi",
+    "references of 5 MB": lambda: HEAD + b"References: <" + b"a@" * 2_500_000 + b"\r\n\r\nhi",
+    "parameters of 5 MB": lambda: (
+        HEAD + b"Content-Type: text/plain" + b';"' * 2_500_000 + b"\r\n\r\nhi"
+    ),
+    "addresses": lambda: (
+        HEAD.replace(
+            b"me@example.org",
+            b", ".join(b"User <user%d@example.com>" % n for n in range(20_000)),
         )
-        for trick in (
-            b"(",
-            b"(a)",
-            b'""',
-            b"(a),",
-            b'"a",',
-            b"g:a@b;,",
-            b"a ",
-            b"\\",
-            b".",
-            b"=?a?q?b?= ,",
+        + b"\r\nhi"
+    ),
+    "nested multiparts": lambda: HEAD + NESTED + b"\r\nhi",
+    "nested multiparts, then lines": lambda: HEAD + NESTED + b"\r\n" + b"a\r\n" * 5_000_000,
+    "nested mails": lambda: HEAD + b"Content-Type: message/rfc822\r\n\r\n" * 10_000 + b"hi",
+    "parts": lambda: multipart("mixed", *[b"\r\na"] * MANY),
+    "multiparts": lambda: multipart(
+        "mixed",
+        *(b"Content-Type: multipart/mixed; boundary=c%d\r\n\r\na" % n for n in range(9_999)),
+    ),
+    "status blocks": lambda: (
+        HEAD + b"Content-Type: message/delivery-status\r\n\r\n" + b"A: b\r\n\r\n" * MANY
+    ),
+    "html tags": lambda: HEAD + b"Content-Type: text/html\r\n\r\n" + b"<p>a" * MANY,
+    "html nesting": lambda: HEAD + b"Content-Type: text/html\r\n\r\n" + b"<ul><li>" * MANY,
+    "html columns": lambda: (
+        HEAD
+        + b"Content-Type: text/html\r\n\r\n<table><tr><td>"
+        + b"x" * 250_000
+        + b"<tr><td>y" * MANY
+    ),
+    "line ends": lambda: b"\n" * 25_000_000,
+    "nothing but bytes": lambda: HEAD + b"\r\n" + b"\xff" * 25_000_000,
+    "dashes": lambda: HEAD + b"\r\n" + b"\n--" * 8_000_000,
+} | {
+    f"addresses like {trick.decode()}": lambda trick=trick: (
+        b"".join(
+            name + b": " + (trick * 9_000)[:20_000] + b"\r\n"
+            for name in (b"From", b"To", b"Cc", b"Bcc", b"Reply-To")
         )
-    }
-)
+        + b"\r\nhi"
+    )
+    for trick in (
+        b"(",
+        b"(a)",
+        b'""',
+        b"(a),",
+        b'"a",',
+        b"g:a@b;,",
+        b"a ",
+        b"\\",
+        b".",
+        b"=?a?q?b?= ,",
+    )
+}
 
 
 @pytest.mark.parametrize("bomb", BOMBS)

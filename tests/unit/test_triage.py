@@ -77,8 +77,8 @@ def test_lists_loops_and_reports_are_not_answered() -> None:
     [
         "MAILER-DAEMON", "mailer_daemon", "Postmaster", "no-reply", "noreply", "NoReply",
         "no.reply", "noreply+tag", "gmail-noreply", "noreply-maps", "noreply2", "donotreply",
-        "do-not-reply", "do_not_reply", "bounce+x=example.org", "bounces", "bounces-123", "list-bounces",
-        "listserv", "majordomo", "owner-list", "list-request", "auto-reply",
+        "do-not-reply", "do_not_reply", "bounce+x=example.org", "bounces", "bounces-123",
+        "list-bounces", "listserv", "majordomo", "owner-list", "list-request", "auto-reply",
     ],
 )  # fmt: skip
 def test_machines_are_not_answered(local: str) -> None:

@@ -1,0 +1,1 @@
+"""Benchmarks: programs that print ratios within one run. `make bench`."""

@@ -1,0 +1,78 @@
+"use strict";
+
+// HTTP/1.1 browsers open six connections to a server, and an event stream holds one for good.
+// So a tab that nobody looks at gives its stream back; the server sends what it missed at once.
+class LiveSource {
+  constructor(url) {
+    this.url = url;
+    this.listeners = [];
+    this.turn = () => (document.hidden ? this.rest() : this.open());
+    document.addEventListener("visibilitychange", this.turn);
+    this.turn();
+  }
+
+  get readyState() {
+    return this.source ? this.source.readyState : EventSource.CONNECTING;
+  }
+
+  open() {
+    if (this.source) return;
+    this.source = new EventSource(this.url);
+    this.source.onopen = (event) => this.onopen && this.onopen(event);
+    this.source.onerror = (event) => {
+      // The extension makes a new source of one that ended.
+      if (this.readyState === EventSource.CLOSED) this.retire();
+      if (this.onerror) this.onerror(event);
+    };
+    for (const [name, listener] of this.listeners) this.source.addEventListener(name, listener);
+  }
+
+  rest() {
+    if (this.source) this.source.close();
+    this.source = null;
+  }
+
+  retire() {
+    document.removeEventListener("visibilitychange", this.turn);
+  }
+
+  close() {
+    this.retire();
+    this.rest();
+  }
+
+  addEventListener(name, listener) {
+    this.listeners.push([name, listener]);
+    if (this.source) this.source.addEventListener(name, listener);
+  }
+
+  removeEventListener(name, listener) {
+    this.listeners = this.listeners.filter((known) => known[1] !== listener);
+    if (this.source) this.source.removeEventListener(name, listener);
+  }
+}
+
+htmx.createEventSource = (url) => new LiveSource(url);
+
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+htmx.onLoad((part) => {
+  for (const time of part.querySelectorAll("time[data-local]")) {
+    time.textContent = clock.format(new Date(time.dateTime));
+  }
+});
+
+function tell(sentence) {
+  const notice = document.getElementById("notice");
+  if (notice) notice.textContent = sentence;
+}
+
+function live(connected) {
+  const sign = document.querySelector(".offline");
+  if (sign) sign.textContent = connected ? "" : "Not connected";
+}
+
+document.addEventListener("htmx:sseError", () => live(false));
+document.addEventListener("htmx:sseOpen", () => live(true));
+document.addEventListener("htmx:sendError", () => tell("Mailroom can't be reached; try again."));
+document.addEventListener("htmx:responseError", () => tell("That failed here; the log says why."));

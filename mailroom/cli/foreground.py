@@ -1,0 +1,77 @@
+"""The local stack in a terminal: what is seen from start to stop."""
+
+import asyncio
+
+from rich.text import Text
+
+from mailroom.adapters.settings import Settings, load_settings
+from mailroom.cli.output import console, messages, say
+from mailroom.local import dev, toolchain
+from mailroom.local.lifetime import run_until_told
+
+EXAMPLE = (
+    r"printf 'From: Jo <jo@example.com>\nSubject: Lunch at %s?\n\nAre you in?\n' $(date +%T) | "
+    "curl --crlf smtp://{smtp} --mail-from jo@example.com --mail-rcpt you@mailroom.test -T -"
+)
+
+
+def run(*, samples: bool) -> None:
+    settings = load_settings()
+    asyncio.run(_run(settings, samples=samples))
+    say(f"Stopped; everything is kept in {settings.mailroom_data_dir}.")
+
+
+async def _run(settings: Settings, *, samples: bool) -> None:
+    # Here, so that the first download shows its own progress and not under ours.
+    await toolchain.temporal_cli(
+        explicit=settings.mailroom_temporal_cli, cache=settings.mailroom_cache_dir
+    )
+    starting = messages().status("Starting Temporal, PostgreSQL, worker and bridge ...")
+    starting.start()
+
+    def up(running: dev.Running) -> None:
+        starting.stop()
+        show_banner(running, settings)
+
+    def stopping() -> None:
+        starting.stop()
+        say("Stopping ...")
+
+    try:
+        await run_until_told(dev.stack(settings, samples=samples), up=up, stopping=stopping)
+    finally:
+        starting.stop()
+
+
+def show_banner(running: dev.Running, settings: Settings) -> None:
+    to = console()
+    to.print(Text("Mailroom is running.", style="bold green"))
+    to.print()
+    for name, place in _places(running, settings):
+        # Not wrapped: they are to be clicked and copied.
+        to.print(Text(f"{name:<10}", style="bold") + Text(place), soft_wrap=True)
+    to.print()
+    to.print(_what_leaves(settings))
+    to.print("On the phone: 1 sends, 2 and how to change it edits, 3 ignores. Ctrl-C stops.")
+
+
+def _places(running: dev.Running, settings: Settings) -> list[tuple[str, str]]:
+    kept = "MAILROOM_TOKEN" if settings.mailroom_token else running.data_dir / "token"
+    return [
+        ("Mails", f"{running.url}/login?token={running.token}"),
+        ("Phone", f"{running.url}/phone"),
+        ("Outbox", f"{running.url}/outbox"),
+        ("Temporal", running.temporal_ui),
+        ("Token", f"{running.token} (kept in {kept})"),
+        ("SMTP", f"{running.smtp}, for any mail client, or:"),
+        ("", EXAMPLE.format(smtp=running.smtp)),
+    ]
+
+
+def _what_leaves(settings: Settings) -> Text:
+    gateway, server = settings.sms_gateway_url, settings.gmail_smtp_server
+    if not gateway and not server:
+        return Text("Nothing leaves this machine: texts go to the phone, replies to the outbox.")
+    texts = f"{settings.your_phone_number} through {gateway}" if gateway else "the phone"
+    replies = f"through {server}" if server else "to the outbox"
+    return Text(f"Texts go to {texts}, replies {replies}.")

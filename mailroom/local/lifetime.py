@@ -1,0 +1,48 @@
+"""How long a process of ours lives: until a person or the system asks it to stop."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def run_until_told(
+    service: AbstractAsyncContextManager[T],
+    *,
+    up: Callable[[T], None],
+    stopping: Callable[[], None],
+) -> None:
+    """Runs `service` until the first SIGINT or SIGTERM, which also ends an unfinished start.
+
+    `up` is called once it runs, `stopping` before it stops. Further signals change nothing:
+    a stop in order is under way.
+    """
+    told = asyncio.Event()
+    running = False
+
+    async def life() -> None:
+        nonlocal running
+        async with service as what:
+            running = True
+            up(what)
+            await told.wait()
+
+    def tell() -> None:
+        if told.is_set():
+            return
+        told.set()
+        stopping()
+        if not running:
+            task.cancel()
+
+    task = asyncio.create_task(life())
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, tell)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not told.is_set():
+            raise

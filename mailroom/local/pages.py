@@ -1,0 +1,208 @@
+"""`/phone` and `/outbox`: the world outside, in the browser. Only the local stack has them."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+
+import httpx
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from mailroom.bridge.auth import Caller, The, Who
+from mailroom.bridge.pages_events import BURST_SECONDS, before, stopping
+from mailroom.bridge.pages_html import back_to, is_htmx, render
+from mailroom.bridge.pages_route import PageRoute
+from mailroom.bridge.problems import Problem
+from mailroom.local.outbox import Outbox, OutboxMail
+from mailroom.local.phone import TEXT_LIMIT, Phone, PhoneText
+from mailroom.models.base import Frozen
+from mailroom.models.codes import SHAPE
+from mailroom.models.words import Approve, Edit, Ignore, parse_word
+
+TEXTS = 100
+MAILS = 50
+
+# Only links to drafts: what else looks like one was written by a stranger.
+_LINK = re.compile(r"https?://[^\s/]+(/r/[\w.-]+)")
+_ASKS = re.compile(rf"1=Send .*3=\w+ ({SHAPE})(?: \[\d+/\d+\])?\Z")
+
+
+Say = Annotated[str, Query(max_length=TEXT_LIMIT)]
+Body = Annotated[str, Form(min_length=1, max_length=TEXT_LIMIT)]
+
+
+class Piece(Frozen):
+    """A run of text; `path` where it is a link of ours."""
+
+    text: str
+    path: str | None = None
+
+
+class Bubble(Frozen):
+    """One text; `asks` is the code of the draft that waits for an answer to it."""
+
+    mine: bool
+    pieces: tuple[Piece, ...]
+    at: datetime
+    asks: str | None
+
+
+class Left(Frozen):
+    """A mail that left, and when."""
+
+    mail: OutboxMail
+    at: datetime
+
+
+def router(phone: Phone, outbox: Outbox, http: httpx.AsyncClient) -> APIRouter:
+    routes = APIRouter(include_in_schema=False)
+    routes.include_router(phone_pages(phone, http))
+    routes.include_router(outbox_pages(outbox))
+    routes.include_router(streams(phone, outbox))
+    return routes
+
+
+def phone_pages(phone: Phone, http: httpx.AsyncClient) -> APIRouter:
+    routes = APIRouter(route_class=PageRoute)
+
+    @routes.get("/phone")
+    async def phone_page(request: Request, the: The, who: Who, say: Say = "") -> Response:
+        number = the.owners[who.owners[0]].phone
+        shown = {"bubbles": bubbles(phone.texts), "number": number}
+        return render(request, "phone.html", who, **shown, say=say, limit=TEXT_LIMIT)
+
+    @routes.get("/phone/texts")
+    async def texts(request: Request, who: Who) -> Response:
+        return render(request, "_bubbles.html", who, bubbles=bubbles(phone.texts))
+
+    @routes.get("/phone/answer")
+    async def field(request: Request, who: Who, say: Say = "") -> Response:
+        return render(request, "_answer.html", who, say=say, limit=TEXT_LIMIT, oob=False)
+
+    @routes.post("/phone")
+    async def answer(request: Request, who: Who, body: Body) -> Response:
+        return _told(request, who, await _answered(phone, http, body))
+
+    return routes
+
+
+def outbox_pages(outbox: Outbox) -> APIRouter:
+    routes = APIRouter(route_class=PageRoute)
+
+    @routes.get("/outbox")
+    async def outbox_page(request: Request, who: Who) -> Response:
+        return render(request, "outbox.html", who, **_newest(outbox))
+
+    @routes.get("/outbox/mails")
+    async def mails(request: Request, who: Who) -> Response:
+        return render(request, "_outbox.html", who, **_newest(outbox))
+
+    return routes
+
+
+def streams(phone: Phone, outbox: Outbox) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/phone/stream", response_class=EventSourceResponse)
+    async def phone_stream(request: Request, who: Who) -> AsyncIterator[ServerSentEvent]:
+        async for _ in _changes(request, phone.changed, lambda: len(phone.texts)):
+            yield ServerSentEvent(event="texts", raw_data="changed")
+
+    @routes.get("/outbox/stream", response_class=EventSourceResponse)
+    async def outbox_stream(request: Request, who: Who) -> AsyncIterator[ServerSentEvent]:
+        async for _ in _changes(request, outbox.changed, lambda: len(outbox.mails())):
+            yield ServerSentEvent(event="mails", raw_data="changed")
+
+    return routes
+
+
+def bubbles(texts: Sequence[PhoneText]) -> list[Bubble]:
+    """The last `TEXTS` of them, oldest first."""
+    shown = texts[-TEXTS:]
+    asking = set(_open(shown).values())
+    return [_bubble(text, asking) for text in shown]
+
+
+def _open(texts: Sequence[PhoneText]) -> dict[str, str]:
+    """Codes that nobody has answered here, each with the ID of the last text that asks."""
+    asked: dict[str, str] = {}
+    for text in texts:
+        if text.to is not None:
+            asked |= {code: text.id for code in _ASKS.findall(text.body)}
+            continue
+        said = parse_word(text.body)
+        if isinstance(said.command, Approve | Edit | Ignore):
+            # A bare answer means the only draft that waits.
+            asked.pop(said.code or (next(iter(asked)) if len(asked) == 1 else ""), None)
+    return asked
+
+
+def _bubble(text: PhoneText, asking: set[str]) -> Bubble:
+    found = _ASKS.search(text.body) if text.id in asking else None
+    return Bubble(
+        mine=text.to is None,
+        pieces=tuple(_pieces(text.body)) if text.to else (Piece(text=text.body),),
+        at=text.sent_at,
+        asks=found[1] if found else None,
+    )
+
+
+def _pieces(body: str) -> Iterator[Piece]:
+    end = 0
+    for link in _LINK.finditer(body):
+        yield Piece(text=body[end : link.start()])
+        yield Piece(text=link[0], path=link[1])
+        end = link.end()
+    yield Piece(text=body[end:])
+
+
+async def _answered(phone: Phone, http: httpx.AsyncClient, body: str) -> tuple[str, bool]:
+    """What the webhook said to the owner's text, and whether it took it."""
+    try:
+        response = await phone.answer(http, body)
+        said = response.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE, f"The webhook did not answer: {error}."
+        ) from error
+    return said.get("text") or said.get("detail") or response.reason_phrase, response.is_success
+
+
+def _told(request: Request, who: Caller, answer: tuple[str, bool]) -> Response:
+    sentence, taken = answer
+    if not is_htmx(request):
+        return back_to(request, "/phone", sentence)
+    shown = {"text": sentence, "bad": not taken, "say": "", "limit": TEXT_LIMIT}
+    return render(request, "_answered.html", who, **shown)
+
+
+def _newest(outbox: Outbox) -> dict[str, object]:
+    mails = outbox.mails()
+    shown = [Left(mail=mail, at=_left_at(mail)) for mail in reversed(mails[-MAILS:])]
+    return {"mails": shown, "older": len(mails) - len(shown)}
+
+
+def _left_at(mail: OutboxMail) -> datetime:
+    # The outbox names its files by nanoseconds.
+    return datetime.fromtimestamp(int(mail.id.partition(".")[0]) / 1e9, UTC)
+
+
+async def _changes(
+    request: Request, changed: asyncio.Condition, count: Callable[[], int]
+) -> AsyncIterator[int]:
+    """Once at first, and then whenever there are more; ends when the server stops."""
+    known = -1
+
+    async def more() -> int:
+        async with changed:
+            await changed.wait_for(lambda: count() != known)
+        return count()
+
+    while (now := await before(stopping(request), more())) is not None:
+        known = now
+        yield known
+        await before(stopping(request), asyncio.sleep(BURST_SECONDS))

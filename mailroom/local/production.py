@@ -1,0 +1,182 @@
+"""Bridge and worker as processes of their own.
+
+They keep nothing: Temporal, PostgreSQL and the object store do. Settings come from the
+environment; every bridge and worker gets the same.
+"""
+
+import asyncio
+import base64
+import binascii
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import structlog
+from pydantic import SecretStr
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+
+from mailroom.adapters import temporal
+from mailroom.adapters.postgres import engine
+from mailroom.adapters.postgres.migrate import upgrade
+from mailroom.adapters.postgres.statistics import PostgresStatistics
+from mailroom.adapters.settings import BadConfiguration, Settings
+from mailroom.bridge.app import create_app
+from mailroom.bridge.context import Secrets
+from mailroom.local import inbound, secrets, serving
+from worker import Adapters, connected, database_url
+from worker import worker as worker_of
+from workflows.search_attributes import ALL
+
+# Clients that keep a connection open are not waited for.
+STOP_SECONDS = 3
+
+
+class StoreUnusable(Exception):
+    """PostgreSQL can't be used; the message says what to do."""
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[None]:
+    """A worker; the block runs beside it."""
+    async with _adapters(settings) as (adapters, _), worker_of(adapters, settings):
+        yield
+
+
+@asynccontextmanager
+async def bridging(settings: Settings, *, smtp: bool) -> AsyncIterator[list[str]]:
+    """A bridge: HTTP, and SMTP if wanted. Yields the addresses it listens on."""
+    token = required(settings.mailroom_token, "MAILROOM_TOKEN", LONG_RANDOM)
+    webhook = required(settings.sms_webhook_secret, "SMS_WEBHOOK_SECRET", SIGNING_KEY)
+    check_webhook_secret(webhook)
+    held = Secrets(token=token, webhook=webhook, session=secrets.derived(token, "session"))
+    host, port = settings.mailroom_host, settings.mailroom_port
+    async with AsyncExitStack() as on_exit:
+        listener = on_exit.enter_context(serving.bound_socket(host, port))
+        adapters, database = await on_exit.enter_async_context(_adapters(settings))
+        feed = await on_exit.enter_async_context(serving.listening(database))
+        context = serving.bridge_context(adapters, settings, held, feed)
+        await on_exit.enter_async_context(serving.served(create_app(context), listener))
+        addresses = [f"http://{host}:{listener.getsockname()[1]}"]
+        if smtp:
+            server = await on_exit.enter_async_context(_inbound(context.intake, settings))
+            addresses.append(f"smtp://{settings.mailroom_smtp_host}:{inbound.port_of(server)}")
+        yield addresses
+
+
+async def migrate(settings: Settings) -> None:
+    """Brings the schema up to date."""
+    database = database_url(settings)
+    try:
+        await upgrade(database)
+    except DBAPIError as error:
+        raise _unusable(database, error) from error
+
+
+async def register_search_attributes(settings: Settings) -> None:
+    key = settings.temporal_api_key
+    client = await temporal.connect(
+        settings.temporal_address,
+        settings.temporal_namespace,
+        api_key=key.get_secret_value() if key else None,
+        tls=settings.temporal_tls,
+    )
+    await temporal.add_search_attributes(client, ALL)
+
+
+async def check_store(database: URL) -> None:
+    """Raises `StoreUnusable` unless PostgreSQL answers and has our tables."""
+    engines = engine.connect(database, 1)
+    try:
+        await PostgresStatistics(engines.read).counts()
+    except DBAPIError as error:
+        raise _unusable(database, error) from error
+    finally:
+        await engines.dispose()
+
+
+def check_webhook_secret(secret: str) -> int:
+    """How many bytes of key it holds; raises `BadConfiguration` if it is none."""
+    try:
+        return len(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
+    except binascii.Error as error:
+        raise BadConfiguration(
+            f"SMS_WEBHOOK_SECRET is not in the form of Standard Webhooks; {SIGNING_KEY}."
+        ) from error
+
+
+LONG_RANDOM = 'set it to a long random value, the same everywhere: "$(openssl rand -hex 24)"'
+SIGNING_KEY = (
+    'set it to what your gateway signs with, or make one: "whsec_$(openssl rand -base64 24)"'
+)
+
+
+def required(secret: SecretStr | None, name: str, how: str) -> str:
+    if secret is None:
+        raise BadConfiguration(f"{name} is not set; {how}.")
+    return secret.get_secret_value()
+
+
+def log_to_stdout(level: str) -> None:
+    """JSON lines, for whatever collects the output of containers."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processor=structlog.processors.JSONRenderer(), foreign_pre_chain=shared
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for talkative in ("httpx", "mail.log"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+@asynccontextmanager
+async def _adapters(settings: Settings) -> AsyncIterator[tuple[Adapters, URL]]:
+    """Everything that touches the world, once the store is known to be usable."""
+    token = required(settings.mailroom_token, "MAILROOM_TOKEN", LONG_RANDOM)
+    database = database_url(settings)
+    await check_store(database)
+    async with connected(settings, database, secrets.derived(token, "links")) as adapters:
+        yield adapters, database
+
+
+@asynccontextmanager
+async def _inbound(intake: inbound.Intake, settings: Settings) -> AsyncIterator[asyncio.Server]:
+    server = await inbound.listen(
+        intake,
+        settings.mailroom_smtp_host,
+        settings.mailroom_smtp_port,
+        settings.mailroom_max_message_bytes,
+    )
+    try:
+        yield server
+    finally:
+        server.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(server.wait_closed(), STOP_SECONDS)
+
+
+def _unusable(database: URL, error: DBAPIError) -> StoreUnusable:
+    said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no answer"
+    where = f"PostgreSQL at {database.host}:{database.port}"
+    if isinstance(error, ProgrammingError):
+        return StoreUnusable(
+            f"{where} has not the tables of this version ({said}); run `mailroom migrate`."
+        )
+    return StoreUnusable(
+        f"{where} can't be used ({said}); start it, or correct DB_HOST, DB_PORT, DB_NAME, "
+        "DB_USER and DB_PASSWORD."
+    )
