@@ -15,6 +15,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.ask_again import AskAgain
 from activities.draft_reply import DraftReply
+from activities.heartbeats import Heartbeats
 from activities.record import Record
 from activities.say import Say
 from activities.send_reply import SendReply
@@ -27,6 +28,7 @@ from mailroom.adapters.links import SignedLinks
 from mailroom.adapters.postgres import engine
 from mailroom.adapters.postgres.emails import PostgresEmails
 from mailroom.adapters.postgres.markers import PostgresMarkers
+from mailroom.adapters.postgres.outage import StoreOutages
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.settings import (
     BadConfiguration,
@@ -48,7 +50,7 @@ WORKFLOWS = [EmailReplyWorkflow, OwnerNoticeWorkflow]
 # Above the longest wait for the answer to a final dot that is worth waiting for at a stop.
 GRACEFUL_STOP = timedelta(seconds=30)
 # 1,000 waiting workflows cost about 140 MiB while cached; those beyond are replayed when asked.
-CACHED_WORKFLOWS = 500
+CACHED_WORKFLOWS = 250
 CONCURRENT_ACTIVITIES = 50
 
 
@@ -169,6 +171,7 @@ def worker(adapters: Adapters, settings: Settings) -> Worker:
         workflows=WORKFLOWS,
         activities=activities(adapters, settings),
         workflow_runner=sandbox(),
+        interceptors=[Heartbeats(), StoreOutages()],
         max_cached_workflows=CACHED_WORKFLOWS,
         max_concurrent_activities=CONCURRENT_ACTIVITIES,
         graceful_shutdown_timeout=GRACEFUL_STOP,
@@ -180,6 +183,14 @@ def sandbox() -> SandboxedWorkflowRunner:
     costs a third more CPU per mail."""
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(
-            "mailroom", "activities", "pydantic", "pydantic_core", "annotated_types"
+            "mailroom",
+            "activities",
+            "workflows.display",
+            "workflows.failures",
+            "workflows.retry_policies",
+            "workflows.search_attributes",
+            "pydantic",
+            "pydantic_core",
+            "annotated_types",
         )
     )

@@ -1,8 +1,6 @@
 """Sends the approved reply, once (design: "Sending once")."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -32,8 +30,6 @@ from mailroom.ports import (
     Transient,
 )
 
-HEARTBEAT_SECONDS = 5
-
 
 @dataclass(frozen=True)
 class SendReply:
@@ -46,8 +42,7 @@ class SendReply:
     @activity.defn
     async def send_reply(self, request: SendReplyInput) -> Sent:
         try:
-            async with heartbeats():
-                return await self.sent(request)
+            return await self.sent(request)
         except (UnsafeHeader, NoRecipient) as error:
             raise Permanent(str(error)) from error
 
@@ -79,7 +74,8 @@ class SendReply:
 
     async def bytes_once(self, request: SendReplyInput, reply: ReplyRequest) -> str:
         """The hash of the reply's bytes, the same for every attempt and every sending."""
-        blob = await self.store.reply_blob(request.mail)
+        first = request.retries == 0 and activity.info().attempt == 1
+        blob = None if first else await self.store.reply_blob(request.mail)
         if blob is None:
             blob = await self.blobs.put(build_reply(reply))
         await self.store.enter(_approved(request, reply, blob))
@@ -87,12 +83,24 @@ class SendReply:
 
     async def send_once(self, request: SendReplyInput, reply: ReplyRequest, blob: str) -> str:
         key = f"{request.mail.workflow_id}/{request.sends}"
+        if activity.info().attempt > 1 and (response := await self.sent_before(key)) is not None:
+            return response
+        try:
+            return await self.deliver(key, reply, blob)
+        except _Claimed:
+            response = await self.sent_before(key)
+            if response is None:
+                raise Transient("Another try was sending this reply and gave it up.") from None
+            return response
+
+    async def sent_before(self, key: str) -> str | None:
+        """The answer that an earlier try got; None if nothing left. Raises `SendUnknown`."""
         marker = await self.markers.find(key)
-        if marker and marker.outcome is SendOutcome.SENT:
-            return marker.response or ""
-        if marker and marker.outcome is None:
+        if marker is None or marker.outcome in (SendOutcome.REFUSED, SendOutcome.NOT_SENT):
+            return None
+        if marker.outcome is None:
             raise SendUnknown("An earlier try ended after the reply was handed over.")
-        return await self.deliver(key, reply, blob)
+        return marker.response or ""
 
     async def deliver(self, key: str, reply: ReplyRequest, blob: str) -> str:
         claimed = False
@@ -101,7 +109,7 @@ class SendReply:
             nonlocal claimed
             claimed = await self.markers.claim(key, blob)
             if not claimed:
-                raise SendUnknown("Another try is sending this reply already.")
+                raise _Claimed
 
         data = await self.blobs.get(blob)
         try:
@@ -116,20 +124,8 @@ class SendReply:
         return response
 
 
-@asynccontextmanager
-async def heartbeats() -> AsyncIterator[None]:
-    """Beats until the block ends, so that a crash shows in about 20 s."""
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-
-    task = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        task.cancel()
+class _Claimed(Exception):
+    """Another try holds the marker; nothing was sent by this one."""
 
 
 def _approved(request: SendReplyInput, reply: ReplyRequest, blob: str) -> Change:

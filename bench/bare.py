@@ -41,10 +41,11 @@ class Bare:
 
 async def one(client: Client, name: str, limit: asyncio.Semaphore) -> None:
     async with limit:
-        FINISHED[name] = asyncio.Event()
+        finished = FINISHED[name] = asyncio.Event()
         handle = await client.start_workflow(Bare.run, name, id=name, task_queue=TASK_QUEUE)
         await handle.signal(Bare.command)
-        await FINISHED.pop(name).wait()
+        await finished.wait()
+        del FINISHED[name]
 
 
 async def serve(address: str) -> None:

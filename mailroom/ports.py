@@ -20,6 +20,10 @@ class Transient(Exception):
     """Failed this time. The message is a sentence for the owner."""
 
 
+class StoreAway(Exception):
+    """Our own store can't be reached: nobody's failure, and nothing that a person can mend."""
+
+
 class SendUnknown(Exception):
     """The final dot may have arrived and no answer came (RFC 1047): never resent by itself."""
 

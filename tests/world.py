@@ -6,20 +6,27 @@ that tests that run side by side don't disturb each other.
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from functools import partial
+from typing import Any
+from uuid import uuid4
 
+import httpx
 import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from fastapi import FastAPI, Request, Response
+from standardwebhooks import Webhook
 
 PHONE = "+12025550123"
+SLOW_SECONDS = 15
 
 
 @dataclass
@@ -32,12 +39,14 @@ class Text:
 @dataclass
 class Gateway:
     """`POST /sms/send`. A body with `gw-fail-N` fails N times with 500, `gw-refuse` always
-    with 400, `gw-down` always with 500."""
+    with 400, `gw-down` always with 500; `gw-slow` is answered after 15 s, or once `hurry` is
+    set. The first two also work in a reference."""
 
     texts: list[Text] = field(default_factory=list)
     tries: Counter[str] = field(default_factory=Counter)
     url: str = ""
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
     def app(self) -> FastAPI:
         app = FastAPI()
@@ -53,6 +62,9 @@ class Gateway:
 
     async def take(self, text: Text, response: Response) -> dict[str, str]:
         self.tries[text.reference] += 1
+        if "gw-slow" in text.body:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.hurry.wait(), SLOW_SECONDS)
         status = self.verdict(text)
         if status:
             response.status_code = status
@@ -64,7 +76,7 @@ class Gateway:
         return {"message_id": f"gw-{text.reference}"}
 
     def verdict(self, text: Text) -> int:
-        body = text.body
+        body = f"{text.body} {text.reference}"
         if "gw-refuse" in body:
             return 400
         if "gw-down" in body:
@@ -82,18 +94,75 @@ class Gateway:
             await self.arrived.wait_for(lambda: len(self.about(marker)) >= count)
         return self.about(marker)
 
+    def under(self, reference: str) -> list[str]:
+        return [text.body for text in self.texts if text.reference == reference]
+
+    async def text_under(self, reference: str, seconds: float = 30) -> str:
+        """The body of the text with this reference."""
+        async with asyncio.timeout(seconds), self.arrived:
+            await self.arrived.wait_for(lambda: self.under(reference))
+        [body] = self.under(reference)
+        return body
+
+
+@dataclass
+class Handset:
+    """The owner's phone, behind a gateway that signs what it delivers (Standard Webhooks)."""
+
+    http: httpx.AsyncClient
+    secret: str
+
+    async def say(self, body: str, text_id: str | None = None, **more: object) -> dict[str, Any]:
+        """What the webhook answers to a text."""
+        response = await self.post(self.text(body, text_id or new_text_id(), **more))
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def text(self, body: str, text_id: str, sender: str = PHONE, **more: object) -> bytes:
+        now = datetime.now(UTC).isoformat()
+        content = {"message_id": text_id, "from": sender, "body": body, "timestamp": now}
+        return json.dumps(content | more).encode()
+
+    async def post(self, raw: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
+        signed = self.signature(raw) if headers is None else headers
+        return await self.http.post("/orchestrator/sms-response", content=raw, headers=signed)
+
+    def signature(
+        self, raw: bytes, at: datetime | None = None, secret: str | None = None
+    ) -> dict[str, str]:
+        at, delivery = at or datetime.now(UTC), uuid4().hex
+        return {
+            "webhook-id": delivery,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": Webhook(secret or self.secret).sign(delivery, at, raw.decode()),
+        }
+
+
+def new_text_id() -> str:
+    return f"in-{uuid4().hex}"
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+    """Waits for what no event tells of."""
+    async with asyncio.timeout(seconds):
+        while not await holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
 
 @dataclass
 class Sink:
     """An SMTP server. The recipient's local part says what it does: `refuse`, `defer-always`,
-    `defer-twice`, `rcpt-defer`, `drop-before-dot`, `drop-after-dot`; others are taken."""
+    `defer-twice`, `rcpt-defer`, `drop-before-dot`, `drop-at-data`, `drop-after-dot`; others are
+    taken."""
 
     mails: dict[str, list[EmailMessage]] = field(default_factory=lambda: defaultdict(list))
+    raw: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     tries: Counter[str] = field(default_factory=Counter)
     port: int = 0
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def handle_RCPT(  # noqa: N802
+    async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         self.tries[address] += 1
@@ -108,9 +177,7 @@ class Sink:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(  # noqa: N802
-        self, server: SMTP, session: Session, envelope: Envelope
-    ) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         address = envelope.rcpt_tos[0]
         kind = address.partition("+")[0]
         if kind == "defer-always" or (kind == "defer-twice" and self.tries[address] <= 2):
@@ -121,6 +188,7 @@ class Sink:
         return "250 2.0.0 taken"
 
     async def keep(self, address: str, raw: bytes) -> None:
+        self.raw[address].append(raw)
         message = message_from_bytes(raw, policy=default)
         assert isinstance(message, EmailMessage)
         self.mails[address].append(message)
@@ -131,6 +199,18 @@ class Sink:
         async with asyncio.timeout(seconds), self.arrived:
             await self.arrived.wait_for(lambda: len(self.mails[address]) >= count)
         return self.mails[address][-1]
+
+
+class Server(SMTP):
+    """Drops the connection instead of answering DATA, where the sink says so."""
+
+    async def smtp_DATA(self, arg: str) -> None:
+        sink = self.event_handler
+        [address, *_] = (self.envelope and self.envelope.rcpt_tos) or [""]
+        if address.startswith("drop-at-data") and sink.tries[address] <= 2:
+            self.transport.abort()
+            return
+        await super().smtp_DATA(arg)
 
 
 @contextlib.asynccontextmanager
@@ -154,7 +234,7 @@ async def sink_running() -> AsyncIterator[Sink]:
     sink = Sink()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        partial(SMTP, sink, enable_SMTPUTF8=True, loop=loop), "127.0.0.1", 0
+        partial(Server, sink, enable_SMTPUTF8=True, loop=loop), "127.0.0.1", 0
     )
     sink.port = server.sockets[0].getsockname()[1]
     async with server:

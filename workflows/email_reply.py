@@ -44,7 +44,7 @@ from mailroom.models.states import MailState, Stage, advance
 from mailroom.models.words import Approve, Edit, Ignore
 from workflows import retry_policies
 from workflows.display import details
-from workflows.failures import cause, is_send_unknown
+from workflows.failures import cause, is_send_unknown, is_store_away
 from workflows.search_attributes import MAIL_STATE
 
 T = TypeVar("T")
@@ -70,6 +70,7 @@ class EmailReplyWorkflow:
         self.input = mail
         self.progress = mail.carried or Progress()
         self.retry_asked = False
+        self.told: set[str] = set()
         self.sent: Sent | None = None
 
     @workflow.run
@@ -186,6 +187,7 @@ class EmailReplyWorkflow:
                 step=self.next_step(),
                 draft=self.progress.draft,
                 sends=self.progress.sends,
+                retries=self.progress.retries,
                 word=self.progress.approved,
             ),
             **self.policy(Stage.REPLY, f"revision {self.progress.draft.revision}"),
@@ -225,6 +227,10 @@ class EmailReplyWorkflow:
             await self.ask_whether_to_send_again()
         if stage is Stage.REPLY:
             progress.word = None
+        if is_store_away(error):
+            # It was back when the failure could be recorded: there is nothing to mend.
+            self.retry_asked = True
+            return
         self.show()
         await self.tell(Notice.SEND_UNKNOWN if unknown else Notice.FAILED)
 
@@ -302,8 +308,9 @@ class EmailReplyWorkflow:
     @workflow.signal(description='The owner\'s word: "1", "2 make it warmer", "3".')
     async def command(self, word: OwnersWord) -> None:
         outcome = self.hear(word)
-        if word.id:
+        if word.id and word.id not in self.told:
             # A word with an ID came from a channel whose sender waits for an answer.
+            self.told.add(word.id)
             await self.say(outcome.text, word.id)
 
     @workflow.update(description='The same as the signal "command", answered with the outcome.')
@@ -334,6 +341,10 @@ class EmailReplyWorkflow:
             error=progress.error,
         )
 
+    @workflow.query(description="What became of the word with this ID.")
+    def heard(self, word_id: str) -> Outcome | None:
+        return self.progress.seen.get(word_id)
+
     @workflow.query(name="draft", description="The draft the owner was last asked about.")
     def current_draft(self) -> Draft | None:
         return self.progress.draft
@@ -352,11 +363,15 @@ class EmailReplyWorkflow:
         return outcome
 
     async def say(self, text: str, word_id: str) -> None:
-        await workflow.execute_activity_method(
-            Say.say,
-            SayInput(owner=self.input.mail.owner, text=text, reference=f"word/{word_id}"),
-            **self.policy(Stage.SMS, "answer to a word"),
-        )
+        try:
+            await workflow.execute_activity_method(
+                Say.say,
+                SayInput(owner=self.input.mail.owner, text=text, reference=f"word/{word_id}"),
+                **self.policy(Stage.SMS, "answer to a word"),
+            )
+        except ActivityError as error:
+            # Out of a signal handler it would end the mail's story.
+            workflow.logger.warning("The outcome could not be texted: %s", cause(error))
 
     # Bookkeeping
 

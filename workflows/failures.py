@@ -13,5 +13,9 @@ def cause(error: ActivityError) -> str:
     return str(inner or error).removeprefix(f"{type(inner).__name__}: ")[:LONGEST_CAUSE]
 
 
+def is_store_away(error: ActivityError) -> bool:
+    return isinstance(error.cause, ApplicationError) and error.cause.type == "StoreAway"
+
+
 def is_send_unknown(error: ActivityError) -> bool:
     return isinstance(error.cause, ApplicationError) and error.cause.type == "SendUnknown"

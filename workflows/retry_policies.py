@@ -25,22 +25,21 @@ _LONGEST_TRY = {
     Stage.REPLY: timedelta(minutes=15),
 }
 
-SEND_HEARTBEAT = timedelta(seconds=15)
+# A worker that was killed shows in 15 s; its step is tried again then.
+HEARTBEAT = timedelta(seconds=15)
 
 
 def of_stage(stage: Stage, attempts: int, summary: str) -> ActivityConfig:
-    config = ActivityConfig(
+    return ActivityConfig(
         summary=summary,
         start_to_close_timeout=_LONGEST_TRY[stage],
+        heartbeat_timeout=HEARTBEAT,
         retry_policy=RetryPolicy(
             initial_interval=_FIRST_PAUSE[stage],
             maximum_attempts=attempts,
             non_retryable_error_types=NEVER_AGAIN,
         ),
     )
-    if stage is Stage.REPLY:
-        config["heartbeat_timeout"] = SEND_HEARTBEAT
-    return config
 
 
 def of_record(summary: str) -> ActivityConfig:

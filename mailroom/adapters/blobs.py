@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import obstore
@@ -30,10 +31,8 @@ class ObstoreBlobs:
     async def put(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()
         path = _path(sha256)
-        try:
+        with suppress(AlreadyExistsError):
             await obstore.put_async(self._store, path, data, mode="create")
-        except AlreadyExistsError:
-            pass
         # obstore renames into place but leaves durability to the operating system. A blob that
         # exists may have been written by somebody who has not come to this line yet.
         if self._root:

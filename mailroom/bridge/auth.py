@@ -97,5 +97,10 @@ def _signer(context: Context) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(context.secrets.session, salt="session")
 
 
+async def _context(request: Request) -> Context:
+    """Async, since FastAPI sends every other dependency through a thread."""
+    return context_of(request)
+
+
 Who = Annotated[Caller, Depends(caller)]
-The = Annotated[Context, Depends(context_of)]
+The = Annotated[Context, Depends(_context)]

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from mailroom.adapters.postgres.texts import InboundText
 from mailroom.adapters.postgres.views import Answerable
@@ -17,6 +16,7 @@ from mailroom.models.words import Reserved, Said, Unclear, parse_word
 
 # The webhook answers within 3 s whatever happens behind it.
 DECIDE_WITHIN = timedelta(seconds=2)
+KEEP_WITHIN = timedelta(seconds=0.8)
 STOPS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"})
 STARTS = frozenset({"START", "UNSTOP", "YES"})
 
@@ -45,33 +45,41 @@ class Conversation:
     async def hear(self, text: InboundText) -> Answer:
         """Safe to repeat: the same text gives the same answer."""
         stored = await self.the.texts.receive(text)
-        if stored and "outcome" in stored:
-            return Answer.model_validate(stored)
-        answer = await self._answer(text, stored)
-        await self.the.texts.answer(text, answer.model_dump(mode="json"))
-        return answer
+        answer = await (self._again(text, stored) if stored else self._answer(text))
+        kept = await self.the.texts.answer(text, answer.model_dump(mode="json"))
+        return Answer.model_validate(kept)
 
-    async def _answer(self, text: InboundText, stored: dict[str, Any] | None) -> Answer:
+    async def _again(self, text: InboundText, stored: dict[str, object]) -> Answer:
+        if "outcome" in stored:
+            return Answer.model_validate(stored)
+        return await self._ask(text, Resolution.model_validate(stored["resolution"]))
+
+    async def _answer(self, text: InboundText) -> Answer:
         said = parse_word(text.body)
         match said.command:
             case Reserved(keyword=keyword):
                 return await self._reserved(text, keyword)
             case Unclear():
                 return await self._explain(text)
-        if stored:
-            return await self._ask(text, Resolution.model_validate(stored["resolution"]))
         return await self._resolve(text, said)
 
     async def _resolve(self, text: InboundText, said: Said) -> Answer:
         found = await self._meant(text, said)
         if isinstance(found, Answer):
-            await self._tell(text, found.text)
-            return found
+            return await self._undecided(text, found)
         resolution = Resolution(
             workflow_id=found.workflow_id, message_id=found.message_id, revision=found.revision
         )
         kept = await self.the.texts.resolve(text, {"resolution": resolution.model_dump()})
         return await self._ask(text, Resolution.model_validate(kept["resolution"]))
+
+    async def _undecided(self, text: InboundText, answer: Answer) -> Answer:
+        """Unless the same text, delivered twice at once, has decided it meanwhile."""
+        stored = await self.the.texts.receive(text)
+        if stored:
+            return await self._again(text, stored)
+        await self._tell(text, answer.text)
+        return answer
 
     async def _meant(self, text: InboundText, said: Said) -> Answerable | Answer:
         if said.code:
@@ -95,21 +103,31 @@ class Conversation:
             text=text.body, revision=resolution.revision, id=text.provider_id, via="sms"
         )
         try:
-            outcome = await self.the.flows.decide(resolution.workflow_id, word, DECIDE_WITHIN)
+            outcome = await self._decided(resolution.workflow_id, word)
         except NotRunning:
-            outcome = await self._closed(resolution)
-        except NoAnswerYet:
-            # The workflow texts the outcome of a word that came as a signal with an ID.
-            await self.the.flows.command(resolution.workflow_id, word)
+            outcome = await self._closed(resolution.workflow_id, text.provider_id)
+        if outcome is None:
             return _answer("kept", "The answer is kept; the outcome will be texted.", resolution)
         if outcome.verdict is Verdict.REFUSED:
             await self._tell(text, outcome.text)
         return _answer(outcome.verdict, outcome.text, resolution)
 
-    async def _closed(self, resolution: Resolution) -> Outcome:
-        row = await self.the.views.by_workflow(resolution.workflow_id)
+    async def _decided(self, workflow_id: str, word: OwnersWord) -> Outcome | None:
+        try:
+            return await self.the.flows.decide(workflow_id, word, DECIDE_WITHIN)
+        except NoAnswerYet:
+            # The workflow texts the outcome of a word that came as a signal with an ID.
+            await self.the.flows.command(workflow_id, word, KEEP_WITHIN)
+            return None
+
+    async def _closed(self, workflow_id: str, word_id: str) -> Outcome:
+        """What this very word brought about before the mail was closed, else that it is."""
+        heard = await self.the.flows.heard(workflow_id, word_id, KEEP_WITHIN)
+        if heard:
+            return heard
+        row = await self.the.views.by_workflow(workflow_id)
         if row is None:
-            raise NotRunning(f"{resolution.workflow_id} has neither a workflow nor a row.")
+            raise NotRunning(f"{workflow_id} has neither a workflow nor a row.")
         return closed(row)
 
     async def _reserved(self, text: InboundText, keyword: str) -> Answer:
@@ -134,6 +152,7 @@ class Conversation:
         await self.the.flows.say(
             notice_id,
             SayInput(owner=text.owner, to=text.number, text=sentence, reference=notice_id),
+            KEEP_WITHIN,
         )
 
 

@@ -1,8 +1,15 @@
 """What the edges ask of workflows, and Temporal's refusals in our words."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import (
+    Client,
+    WorkflowQueryFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.common import (
     Priority,
     SearchAttributePair,
@@ -67,15 +74,23 @@ class ReplyFlows:
     async def decide(self, workflow_id: str, word: OwnersWord, within: timedelta) -> Outcome:
         """Asks by update; raises `NotRunning`, `NoAnswerYet` or `TemporalUnavailable`."""
         handle = self._client.get_workflow_handle_for(EmailReplyWorkflow.run, workflow_id)
-        try:
-            return await handle.execute_update(EmailReplyWorkflow.decide, word, rpc_timeout=within)
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise NoAnswerYet("No worker answered in time.") from error
-        except RPCError as error:
-            raise _translated(error) from error
+        async with _answered(within):
+            return await handle.execute_update(EmailReplyWorkflow.decide, word)
 
-    async def command(self, workflow_id: str, word: OwnersWord) -> None:
-        await self._signal(workflow_id, "command", word)
+    async def heard(self, workflow_id: str, word_id: str, within: timedelta) -> Outcome | None:
+        """What became of a word, also of a workflow that has ended since; None if it is not
+        known (any more)."""
+        handle = self._client.get_workflow_handle_for(EmailReplyWorkflow.run, workflow_id)
+        try:
+            async with _answered(within):
+                return await handle.query(EmailReplyWorkflow.heard, word_id)
+        except (NotRunning, NoAnswerYet, WorkflowQueryFailedError):
+            return None
+
+    async def command(
+        self, workflow_id: str, word: OwnersWord, within: timedelta = START_TIMEOUT
+    ) -> None:
+        await self._signal(workflow_id, "command", word, within=within)
 
     async def retry(self, workflow_id: str) -> None:
         await self._signal(workflow_id, "retry")
@@ -83,23 +98,21 @@ class ReplyFlows:
     async def expire(self, workflow_id: str) -> None:
         await self._signal(workflow_id, "expire")
 
-    async def say(self, notice_id: str, notice: SayInput) -> None:
+    async def say(self, notice_id: str, notice: SayInput, within: timedelta) -> None:
         """Texts a sentence durably, once for each ID."""
         try:
-            await self._client.start_workflow(
-                OwnerNoticeWorkflow.run,
-                notice,
-                id=notice_id,
-                task_queue=MAIL_TASK_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                static_summary="answer to a text",
-                rpc_timeout=START_TIMEOUT,
-            )
+            async with _answered(within):
+                await self._client.start_workflow(
+                    OwnerNoticeWorkflow.run,
+                    notice,
+                    id=notice_id,
+                    task_queue=MAIL_TASK_QUEUE,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    static_summary="answer to a text",
+                )
         except WorkflowAlreadyStartedError:
             return
-        except RPCError as error:
-            raise _translated(error) from error
 
     async def healthy(self) -> bool:
         try:
@@ -107,12 +120,28 @@ class ReplyFlows:
         except RPCError:
             return False
 
-    async def _signal(self, workflow_id: str, name: str, *args: OwnersWord) -> None:
+    async def _signal(
+        self, workflow_id: str, name: str, *args: OwnersWord, within: timedelta = START_TIMEOUT
+    ) -> None:
         handle = self._client.get_workflow_handle(workflow_id)
-        try:
-            await handle.signal(name, args=list(args), rpc_timeout=START_TIMEOUT)
-        except RPCError as error:
-            raise _translated(error) from error
+        async with _answered(within):
+            await handle.signal(name, args=list(args))
+
+
+@asynccontextmanager
+async def _answered(within: timedelta) -> AsyncIterator[None]:
+    """Temporal's refusals in our words; `NoAnswerYet` if it takes longer.
+
+    The SDK's own time-out is that of one try, and it tries again for 10 s while Temporal is busy
+    (11 updates at once: 6 s with a time-out of 2) or away.
+    """
+    try:
+        async with asyncio.timeout(within.total_seconds()):
+            yield
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        raise NoAnswerYet("No worker answered in time.") from error
+    except RPCError as error:
+        raise _translated(error) from error
 
 
 def _search_attributes(mail: EmailReplyInput) -> TypedSearchAttributes:

@@ -1,5 +1,6 @@
 """Templates, and the sentence that a page shows after something was done."""
 
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -22,16 +23,20 @@ NOTICE_SECONDS = 60
 
 
 def render(
-    request: Request, template: str, who: Caller | None = None, status: int = 200, **values: object
+    request: Request,
+    template: str,
+    who: Caller | None,
+    shown: Mapping[str, object],
+    status: int = 200,
 ) -> HTMLResponse:
     """A page or a part of one; `who` is None where nobody is logged in."""
-    known = {
+    known: dict[str, object] = {
         "who": who,
         "csrf": who.csrf or "" if who else "",
         "temporal_ui": context_of(request).temporal_ui,
         "notice": _notice(request),
     }
-    response = _templates.TemplateResponse(request, template, known | values, status)
+    response = _templates.TemplateResponse(request, template, known | dict(shown), status)
     if known["notice"]:
         response.delete_cookie(NOTICE_COOKIE)
     return response
@@ -108,6 +113,7 @@ def _environment() -> Environment:
         age=pages_words.age,
         clock=pages_words.clock,
         one_line=pages_words.one_line,
+        sender=pages_words.sender,
         state_words=pages_words.state_words,
         tone=pages_words.tone,
     )

@@ -42,7 +42,7 @@ async def _linked(request: Request, token: str, the: Context) -> Response:
     if row is None or draft is None:
         return sentence(request, HTTPStatus.GONE, GONE)
     shown = {"row": row, "draft": draft, "revision": revision, "letter": await letter(the, row)}
-    return render(request, "link.html", **shown)
+    return render(request, "link.html", None, shown)
 
 
 async def _draft(the: Context, row: WorkflowState, revision: int) -> str | None:

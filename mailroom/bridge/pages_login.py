@@ -26,7 +26,6 @@ from mailroom.bridge.problems import Problem
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 WRONG_PER_MINUTE = 10
-WRONG_TOKEN = "This token is not the one of this Mailroom."
 
 Token = Annotated[str, Query(max_length=500)]
 Next = Annotated[str, Query(max_length=2_000)]
@@ -41,7 +40,7 @@ async def login_page(
         return await _log_in(request, the, token, next)
     if session_of(request):
         return RedirectResponse(safe_next(next), HTTPStatus.SEE_OTHER)
-    return render(request, "login.html", next=safe_next(next), wrong=None)
+    return _form(request, next)
 
 
 @router.post("/login")
@@ -75,19 +74,29 @@ async def _log_in(request: Request, the: Context, token: str, next: str) -> Resp
     await _check_rate(request)
     if not token_matches(the, token):
         await _limiter(request).hit(_WRONG, _client(request))
-        wrong = HTTPStatus.UNAUTHORIZED
-        return render(request, "login.html", status=wrong, next=safe_next(next), wrong=WRONG_TOKEN)
+        return _form(request, next, wrong=True)
     # Elsewhere, so that the token does not stay in the address bar.
     response = RedirectResponse(safe_next(next), HTTPStatus.SEE_OTHER)
+    if not session_of(request):
+        _begin_session(request, response, new_session(the))
+    return response
+
+
+def _begin_session(request: Request, response: Response, session: str) -> None:
+    """Only where there is none: the forms of other tabs are bound to the one there is."""
     response.set_cookie(
         COOKIE,
-        new_session(the),
+        session,
         max_age=SESSION_SECONDS,
         httponly=True,
         samesite="lax",
         secure=secure(request),
     )
-    return response
+
+
+def _form(request: Request, next: str, *, wrong: bool = False) -> Response:
+    status = HTTPStatus.UNAUTHORIZED if wrong else HTTPStatus.OK
+    return render(request, "login.html", None, {"next": safe_next(next), "wrong": wrong}, status)
 
 
 _WRONG = RateLimitItemPerMinute(WRONG_PER_MINUTE)

@@ -52,20 +52,15 @@ class Done(BaseModel):
 @router.get("/mails/{mail}")
 async def mail_page(request: Request, mail: MailHash, the: The, who: Who) -> Response:
     row = await the_row(the, who, mail)
-    return render(
-        request,
-        "mail.html",
-        who,
-        **await _state(the, row),
-        letter=await letter(the, row),
-    )
+    shown = await _state(the, row) | {"letter": await letter(the, row), "done": None}
+    return render(request, "mail.html", who, shown)
 
 
 @router.get("/mails/{mail}/state")
 async def state(request: Request, mail: MailHash, the: The, who: Who) -> Response:
     """What changes on the page of a mail."""
     row = await the_row(the, who, mail)
-    return render(request, "_state.html", who, **await _state(the, row), done=None)
+    return render(request, "_state.html", who, await _state(the, row) | {"done": None})
 
 
 @router.post("/mails/{mail}")
@@ -82,7 +77,7 @@ async def say(
     if done.accepted and not moved:
         # The word was heard, and nothing of the old page can be pressed any more.
         shown["offers"] = frozenset()
-    return render(request, "_state.html", who, **shown, done=done)
+    return render(request, "_state.html", who, shown | {"done": done})
 
 
 async def the_row(the: Context, who: Caller, mail: str) -> WorkflowState:

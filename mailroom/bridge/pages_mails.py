@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, Field
 
 from mailroom.adapters.postgres.views import WorkflowState
 from mailroom.bridge.auth import Caller, The, Who
@@ -58,7 +59,9 @@ async def mails_page(
 ) -> Response:
     part = await _part(the, who, shown, before)
     counts = await the.statistics.counts()
-    return render(request, "mails.html", who, part=part, counts=counts, filters=list(Shown))
+    return render(
+        request, "mails.html", who, {"part": part, "counts": counts, "filters": list(Shown)}
+    )
 
 
 @router.get("/mails")
@@ -66,23 +69,26 @@ async def older(
     request: Request, the: The, who: Who, shown: Filter = Shown.ALL, before: Before = None
 ) -> Response:
     """The next part of the list."""
-    return render(request, "_part.html", who, part=await _part(the, who, shown, before))
+    return render(request, "_part.html", who, {"part": await _part(the, who, shown, before)})
+
+
+class Range(BaseModel):
+    """What a part of the list showed when it was loaded."""
+
+    state: Shown = Shown.ALL
+    before: int | None = Field(default=None, ge=1)
+    until: int = Field(default=0, ge=0)
 
 
 @router.get("/mails/rows")
-async def rows(
-    request: Request,
-    the: The,
-    who: Who,
-    shown: Filter = Shown.ALL,
-    before: Before = None,
-    until: Annotated[int, Query(ge=0, description="the last `id` that was shown")] = 0,
-) -> Response:
+async def rows(request: Request, the: The, who: Who, shown: Annotated[Range, Query()]) -> Response:
     """The rows of a part of the list as they are now."""
-    found = await the.views.page(who.owners, STATES[shown], before, GROWN)
-    kept = [row for row in found if row.id >= until]
-    hidden = len(kept) == GROWN and kept[-1].id > until
-    return render(request, "_rows.html", who, rows=kept, shown=shown, hidden=hidden)
+    found = await the.views.page(who.owners, STATES[shown.state], shown.before, GROWN)
+    kept = [row for row in found if row.id >= shown.until]
+    hidden = len(kept) == GROWN and kept[-1].id > shown.until
+    return render(
+        request, "_rows.html", who, {"rows": kept, "shown": shown.state, "hidden": hidden}
+    )
 
 
 async def _part(the: Context, who: Caller, shown: Shown, before: int | None) -> Part:

@@ -44,7 +44,7 @@ class PageRoute(APIRoute):
             try:
                 _check_length(request)
                 response = await handle(request)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  what the app has no answer for is raised again
                 response = await _said(request, error)
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
@@ -90,14 +90,14 @@ async def _problem(request: Request, error: Exception) -> JSONResponse:
 def _to_login(request: Request) -> Response:
     if is_htmx(request):
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": "/login"})
-    if request.method not in SAFE_METHODS or request.url.path == "/":
-        return RedirectResponse("/login", 303)
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.method not in SAFE_METHODS or here == "/":
+        return RedirectResponse("/login", 303)
     return RedirectResponse(f"/login?next={quote(here, safe='')}", 303)
 
 
 def sentence(request: Request, status: int, text: str) -> Response:
     """One sentence: in the page's line for it where htmx asks, else as a page of its own."""
     if is_htmx(request):
-        return render(request, "_notice.html", status=status, text=text, bad=True)
-    return render(request, "sentence.html", status=status, text=text)
+        return render(request, "_notice.html", None, {"text": text, "bad": True}, status)
+    return render(request, "sentence.html", None, {"text": text}, status)

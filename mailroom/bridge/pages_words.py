@@ -60,11 +60,23 @@ _FAILED = {
     Stage.REPLY: "The reply could not be sent.",
 }
 
-# Said of a mail only while it is so: the next line says what came of it.
-_PASSING = {
+_PLAIN = {
+    _S.PENDING: "The mail arrived.",
     _S.AI_GENERATING: "A draft is being made.",
     _S.SMS_SENDING: "You are being texted.",
     _S.AWAITING_USER: "Waiting for your answer.",
+    _S.USER_EDIT_REQUESTED: "You asked for a change{through}.",
+    _S.USER_APPROVED: "You approved the draft{through}.",
+    _S.REPLY_SENT: "The reply was sent.",
+}
+
+# Told only while they last: the next line says what came of them.
+_PASSING = frozenset({_S.AI_GENERATING, _S.SMS_SENDING, _S.AWAITING_USER})
+
+_SAID_BY_OTHERS = {
+    _S.USER_EDIT_REQUESTED: "instructions",
+    _S.REPLY_SENT: "response",
+    _S.FAILED: "error",
 }
 
 
@@ -95,6 +107,12 @@ def clock(at: datetime) -> str:
     return f"{at.astimezone(UTC):%d %b %Y, %H:%M} UTC"
 
 
+def sender(shown: str | None) -> tuple[str, str]:
+    """Name and address of a sender's display form; the address alone where there is no name."""
+    name, _, address = (shown or "(no sender)").rpartition(" <")
+    return (name.strip('"'), address.rstrip(">")) if name else (address, "")
+
+
 def one_line(text: str | None) -> str:
     return " ".join((text or "").split())
 
@@ -102,7 +120,7 @@ def one_line(text: str | None) -> str:
 def timeline(entries: Sequence[TimelineEntry]) -> list[Line]:
     """Oldest first, without what a later line makes needless."""
     last = entries[-1] if entries else None
-    shown = [entry for entry in entries if entry is last or entry.type not in set(_PASSING)]
+    shown = [entry for entry in entries if entry is last or entry.type not in _PASSING]
     return [_line(entry) for entry in shown]
 
 
@@ -111,33 +129,23 @@ def _line(entry: TimelineEntry) -> Line:
         state = MailState(entry.type)
     except ValueError:
         return Line(at=entry.at, text=entry.type.replace("_", " "))
-    text, detail = _told(state, entry)
-    return Line(at=entry.at, text=text, detail=detail, tone=tone(state))
+    said = entry.detail.get(_SAID_BY_OTHERS.get(state, ""))
+    return Line(at=entry.at, text=_told(state, entry), detail=said, tone=tone(state))
 
 
-def _told(state: MailState, entry: TimelineEntry) -> tuple[str, str | None]:
-    """Our sentence, and what others said."""
-    known = entry.detail
+def _told(state: MailState, entry: TimelineEntry) -> str:
     match state:
-        case _S.PENDING:
-            return "The mail arrived.", None
         case _S.AI_GENERATED:
-            return _drafted(entry), None
+            return _drafted(entry)
         case _S.SMS_SENT:
-            texts = known.get("texts") or 1
-            return f"You were texted{f' in {texts} parts' if texts > 1 else ''}.", None
-        case _S.USER_EDIT_REQUESTED:
-            return f"You asked for a change{_through(entry)}.", known.get("instructions")
-        case _S.USER_APPROVED:
-            return f"You approved the draft{_through(entry)}.", None
+            texts = entry.detail.get("texts") or 1
+            return f"You were texted{f' in {texts} parts' if texts > 1 else ''}."
         case _S.USER_IGNORED | _S.TIMEOUT:
-            return _closed(state, entry), None
-        case _S.REPLY_SENT:
-            return "The reply was sent.", known.get("response")
+            return _closed(state, entry)
         case _S.FAILED:
-            return _failed(entry), known.get("error")
+            return _failed(entry)
         case _:
-            return _PASSING[state], None
+            return _PLAIN[state].format(through=_through(entry))
 
 
 def _drafted(entry: TimelineEntry) -> str:

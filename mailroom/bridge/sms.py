@@ -6,7 +6,6 @@ then rate.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
@@ -35,7 +34,7 @@ class GatewayMessage(BaseModel):
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
-    message_id: Annotated[str, Field(min_length=1, max_length=200)]
+    message_id: Annotated[str, Field(min_length=1, max_length=200, pattern=r"\A[^\x00]*\z")]
     sender: Annotated[str, Field(alias="from", max_length=40)]
     body: Annotated[str, Field(max_length=10_000)]
     timestamp: AwareDatetime | None = None
@@ -48,7 +47,6 @@ class SmsAnswer(BaseModel):
     outcome: str
     text: str
     message_id: str | None
-    at: datetime | None = None
 
 
 @router.post("/orchestrator/sms-response")

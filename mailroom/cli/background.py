@@ -20,9 +20,8 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from mailroom.adapters.http import http_client
 from mailroom.adapters.settings import Settings, load_settings
 from mailroom.cli.errors import Failure
-from mailroom.cli.output import Output, answer, console, messages, plain_table, print_json, say
-from mailroom.local import dev, toolchain
-from mailroom.local.lifetime import run_until_told
+from mailroom.cli.output import Output, answer, messages, plain_table, print_json, say, show
+from mailroom.local import dev, lifetime, toolchain
 
 STATE = "daemon.json"
 OUTPUT = Path("logs") / "daemon.log"
@@ -109,8 +108,8 @@ def run(folder: Path, *, samples: bool) -> None:
     me = Daemon(pid=os.getpid(), since=datetime.now(UTC))
     _record(folder, me)
     try:
-        asyncio.run(
-            run_until_told(
+        lifetime.run(
+            lifetime.run_until_told(
                 dev.stack(settings, samples=samples),
                 up=lambda up: _record(folder, me.model_copy(update={"url": up.url})),
                 stopping=lambda: None,
@@ -252,4 +251,4 @@ def _show(status: Status) -> None:
     table.add_row("Health", health.status if health else "the bridge does not answer")
     for name, count in health.workflows.items() if health else ():
         table.add_row(name.replace("_", " ").capitalize(), str(count))
-    console().print(table)
+    show(table)

@@ -48,15 +48,13 @@ class Bridge:
 
     async def pages(self, path: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
         """Items of a list, page after page."""
-        cursor = None
         while True:
-            more = {"cursor": cursor} if cursor is not None else {}
-            page = await self.get(path, limit=PAGE, **params, **more)
+            page = await self.get(path, limit=PAGE, **params)
             for item in page["items"]:
                 yield item
-            cursor = page["next_cursor"]
-            if cursor is None:
+            if page["next_cursor"] is None:
                 return
+            params["cursor"] = page["next_cursor"]
 
     async def _ask(self, method: str, path: str, **content: Any) -> Any:
         try:

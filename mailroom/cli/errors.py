@@ -2,7 +2,6 @@
 
 import errno
 import sys
-import warnings
 from enum import IntEnum
 from typing import Any
 
@@ -63,13 +62,10 @@ class Commands(TyperGroup):
     """The root of all commands, where their errors become sentences."""
 
     def invoke(self, ctx: Any) -> Any:
-        debug = ctx.params.get("debug")
-        if not debug:
-            warnings.simplefilter("ignore")  # libraries talk to programmers
         try:
             return super().invoke(ctx)
         except Exception as error:
-            failure = None if debug else failure_of(error)
+            failure = None if ctx.params.get("debug") else failure_of(error)
             if failure is None:
                 raise
             typer.echo(str(failure), err=True)

@@ -11,17 +11,18 @@ from mailroom.adapters.settings import (
     load_config_file,
     load_settings,
 )
-from mailroom.cli import house, services
+from mailroom.cli import machine, services
 from mailroom.cli.background import health_of
 from mailroom.cli.findings import Finding, Level, failed, ok
-from mailroom.cli.output import Output, console, plain_table, print_json
+from mailroom.cli.output import Output, plain_table, print_json, show
+from mailroom.local import lifetime
 
 COLORS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "bold red"}
 
 
 def examine(output: Output) -> bool:
     """Prints what was found; True if nothing failed."""
-    findings = asyncio.run(_findings())
+    findings = lifetime.run(_findings())
     if output is Output.JSON:
         print_json([finding.model_dump(mode="json") for finding in findings])
     else:
@@ -41,7 +42,7 @@ async def _findings() -> list[Finding]:
 
 async def _all_checks(settings: Settings) -> list[Finding]:
     health = await health_of(settings.bridge_url)
-    running = health is not None or house.is_running(settings)
+    running = machine.is_running(settings) or bool(settings.db_host and health)
     servers = await asyncio.gather(
         services.temporal(settings),
         services.postgres(settings),
@@ -49,14 +50,14 @@ async def _all_checks(settings: Settings) -> list[Finding]:
         services.smtp_server(settings),
     )
     return [
-        house.data_folder(settings),
-        house.disk(settings),
-        *house.ports(settings, running=running),
+        machine.data_folder(settings),
+        machine.disk(settings),
+        *machine.ports(settings, running=running),
         *servers,
-        services.bridge(settings, health),
-        *house.secrets(settings),
-        house.owner(settings),
-        house.links(settings),
+        services.bridge(settings, health, running=running),
+        *machine.secrets(settings),
+        machine.owner(settings),
+        machine.links(settings),
     ]
 
 
@@ -69,4 +70,4 @@ def _show(findings: Sequence[Finding]) -> None:
             Text(finding.level, style=COLORS[finding.level]),
             Text(finding.finding) + Text(mend, style="italic"),
         )
-    console().print(table)
+    show(table)

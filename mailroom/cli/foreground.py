@@ -1,23 +1,21 @@
 """The local stack in a terminal: what is seen from start to stop."""
 
-import asyncio
-
+from rich.console import Console
 from rich.text import Text
 
 from mailroom.adapters.settings import Settings, load_settings
-from mailroom.cli.output import console, messages, say
-from mailroom.local import dev, toolchain
-from mailroom.local.lifetime import run_until_told
+from mailroom.cli.output import messages, say
+from mailroom.local import dev, lifetime, toolchain
 
 EXAMPLE = (
     r"printf 'From: Jo <jo@example.com>\nSubject: Lunch at %s?\n\nAre you in?\n' $(date +%T) | "
-    "curl --crlf smtp://{smtp} --mail-from jo@example.com --mail-rcpt you@mailroom.test -T -"
+    "curl -s --crlf smtp://{smtp} --mail-from jo@example.com --mail-rcpt you@mailroom.test -T -"
 )
 
 
 def run(*, samples: bool) -> None:
     settings = load_settings()
-    asyncio.run(_run(settings, samples=samples))
+    lifetime.run(_run(settings, samples=samples))
     say(f"Stopped; everything is kept in {settings.mailroom_data_dir}.")
 
 
@@ -38,18 +36,19 @@ async def _run(settings: Settings, *, samples: bool) -> None:
         say("Stopping ...")
 
     try:
-        await run_until_told(dev.stack(settings, samples=samples), up=up, stopping=stopping)
+        await lifetime.run_until_told(
+            dev.stack(settings, samples=samples), up=up, stopping=stopping
+        )
     finally:
         starting.stop()
 
 
 def show_banner(running: dev.Running, settings: Settings) -> None:
-    to = console()
+    to = Console(highlight=False, soft_wrap=True)  # not wrapped: to be clicked and copied
     to.print(Text("Mailroom is running.", style="bold green"))
     to.print()
     for name, place in _places(running, settings):
-        # Not wrapped: they are to be clicked and copied.
-        to.print(Text(f"{name:<10}", style="bold") + Text(place), soft_wrap=True)
+        to.print(Text(f"{name:<10}", style="bold") + Text(place))
     to.print()
     to.print(_what_leaves(settings))
     to.print("On the phone: 1 sends, 2 and how to change it edits, 3 ignores. Ctrl-C stops.")

@@ -1,19 +1,18 @@
 """Mails as a list, and one mail as a page."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from mailroom.cli.client import bridge, path_of, resolved
-from mailroom.cli.output import Output, clean, console, one_line, plain_table, print_json, say
+from mailroom.cli.output import Output, clean, one_line, plain_table, print_json, say, show
 from mailroom.models.states import MailState, is_final
 
 SUBJECT_LENGTH = 80
@@ -51,8 +50,7 @@ class Mail(BaseModel):
     @property
     def state(self) -> Text:
         words = self.current_state.replace("_", " ")
-        reason = f" ({one_line(self.reason)})" if self.reason else ""
-        return Text(words + reason, style=COLORS.get(self.current_state, ""))
+        return Text(words, style=COLORS.get(self.current_state, ""))
 
 
 class Entry(BaseModel):
@@ -68,7 +66,7 @@ def list_mails(states: Sequence[MailState], limit: int | None, output: Output) -
     if output is Output.JSON:
         print_json(mails)
     elif mails:
-        console().print(mail_table([Mail.model_validate(mail) for mail in mails]))
+        show(mail_table([Mail.model_validate(mail) for mail in mails]))
     else:
         say("No mail." if not states else "No mail in this state.")
 
@@ -79,7 +77,7 @@ def show_mail(named: str, output: Output) -> None:
         print_json(mail)
     else:
         entries = [Entry.model_validate(entry) for entry in mail["timeline"]]
-        show_page(console(), Mail.model_validate(mail), entries)
+        show(*page(Mail.model_validate(mail), entries))
 
 
 async def _fetch_list(states: Sequence[MailState], limit: int | None) -> list[dict[str, Any]]:
@@ -125,22 +123,18 @@ def age(then: datetime, now: datetime) -> str:
     return f"{minutes // 1440} days"
 
 
-def show_page(to: Console, mail: Mail, entries: Sequence[Entry]) -> None:
-    width = None if to.is_terminal else 80
-    to.print(_head(mail))
-    _section(to, "Mail", _prose(mail.email_body_preview or "(no text)"), width)
+def page(mail: Mail, entries: Sequence[Entry]) -> Iterator[RenderableType]:
+    yield _head(mail)
+    yield from _section("Mail", _prose(mail.email_body_preview or "(no text)"))
     if mail.ai_reply_text:
-        named = f"Draft {mail.revision}" if mail.revision else "Draft"
-        _section(to, named, _prose(mail.ai_reply_text), width)
-        if mail.draft_note:
-            to.print(Padding(Text(clean(mail.draft_note), style="italic"), (0, 2)))
-    _section(to, "What happened", _timeline(entries), width)
+        note = f" ({one_line(mail.draft_note)})" if mail.draft_note else ""
+        yield from _section(f"Draft {mail.revision}{note}", _prose(mail.ai_reply_text))
+    yield from _section("What happened", _timeline(entries))
 
 
-def _section(to: Console, title: str, content: RenderableType, width: int | None) -> None:
-    to.print()
-    to.print(Rule(title, align="left", characters="─"), width=width)
-    to.print(Padding(content, (0, 2)))
+def _section(title: str, content: RenderableType) -> Iterator[RenderableType]:
+    yield Text(f"\n{title}", style="bold")
+    yield Padding(content, (0, 2))
 
 
 def _head(mail: Mail) -> Table:
@@ -150,6 +144,8 @@ def _head(mail: Mail) -> Table:
     table.add_row("Received", Text(_local(mail.received_at)))
     table.add_row("Message-ID", Text(one_line(mail.message_id)))
     table.add_row("State", mail.state)
+    if mail.reason:
+        table.add_row("Reason", Text(one_line(mail.reason)))
     if mail.error_message:
         table.add_row("Error", Text(one_line(mail.error_message), style="red"))
     if mail.code and not is_final(mail.current_state):
@@ -161,6 +157,9 @@ def _head(mail: Mail) -> Table:
 
 def _timeline(entries: Sequence[Entry]) -> Table:
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
     for entry in entries:
         detail = "  ".join(
             f"{name.replace('_', ' ')}: {one_line(str(value))}"

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 # Wide enough that nothing is wrapped or cut where no terminal is: `| grep` sees whole lines.
@@ -23,10 +23,16 @@ OutputOption = Annotated[
 ]
 
 
-def console() -> Console:
-    """Stdout."""
-    plain = Console(highlight=False)
-    return plain if plain.is_terminal else Console(highlight=False, width=WIDTH_OF_A_PIPE)
+def show(*parts: RenderableType) -> None:
+    """Data for people, on stdout: fitted to a terminal, or in whole lines into a pipe."""
+    terminal = Console(highlight=False)
+    if terminal.is_terminal:
+        terminal.print(Group(*parts))
+        return
+    pipe = Console(highlight=False, width=WIDTH_OF_A_PIPE)
+    with pipe.capture() as printed:
+        pipe.print(Group(*parts))
+    typer.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def messages() -> Console:

@@ -1,13 +1,11 @@
 """What the production commands run."""
 
-import asyncio
-
 import structlog
 
 from mailroom.adapters.settings import load_settings
 from mailroom.cli.output import say
 from mailroom.local import production
-from mailroom.local.lifetime import run_until_told
+from mailroom.local.lifetime import run, run_until_told
 
 log = structlog.get_logger("mailroom")
 
@@ -15,7 +13,7 @@ log = structlog.get_logger("mailroom")
 def run_worker() -> None:
     settings = load_settings()
     production.log_to_stdout(settings.mailroom_log_level)
-    asyncio.run(
+    run(
         run_until_told(
             production.working(settings),
             up=lambda _: log.info("worker is up", temporal=settings.temporal_address),
@@ -28,7 +26,7 @@ def run_worker() -> None:
 def run_bridge(*, smtp: bool) -> None:
     settings = load_settings()
     production.log_to_stdout(settings.mailroom_log_level)
-    asyncio.run(
+    run(
         run_until_told(
             production.bridging(settings, smtp=smtp),
             up=lambda addresses: log.info("bridge is up", addresses=addresses),
@@ -40,11 +38,11 @@ def run_bridge(*, smtp: bool) -> None:
 
 def migrate() -> None:
     settings = load_settings()
-    asyncio.run(production.migrate(settings))
+    run(production.migrate(settings))
     say(f"The schema of {settings.db_name} on {settings.db_host} is up to date.")
 
 
 def register_search_attributes() -> None:
     settings = load_settings()
-    asyncio.run(production.register_search_attributes(settings))
+    run(production.register_search_attributes(settings))
     say(f"The search attributes are registered in namespace {settings.temporal_namespace}.")

@@ -91,11 +91,15 @@ def _own_postgres() -> Finding:
     return ok("PostgreSQL", "comes with the local stack")
 
 
-def bridge(settings: Settings, health: Health | None) -> Finding:
+def bridge(settings: Settings, health: Health | None, *, running: bool) -> Finding:
+    """`running`: ours; a remote one is as good."""
     url = settings.bridge_url
     if health is None:
         mend = "Start it with `mailroom dev` or `mailroom daemon start`."
         return warning("bridge", f"not running at {url}", mend)
+    if not running and not settings.mailroom_url:
+        mend = "Stop it, or set MAILROOM_DATA_DIR to its folder, or MAILROOM_PORT to another port."
+        return warning("bridge", f"another Mailroom, of another data folder, is at {url}", mend)
     if health.status != "healthy":
         mend = "Temporal or PostgreSQL is away; `mailroom daemon logs` says more."
         return failed("bridge", f"{health.status} at {url}", mend)

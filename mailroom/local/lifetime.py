@@ -2,11 +2,28 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
+from typing import Any, TypeVar
+
+LAST_THREADS_SECONDS = 0.2
 
 T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run` for work that connects to Temporal."""
+    import uvloop
+    return uvloop.run(_with_last_threads(work))
+
+
+async def _with_last_threads(work: Coroutine[Any, Any, T]) -> T:
+    """The SDK's threads end a moment after its last call; an interpreter that finalises before
+    that can abort (exit 134, seen in 16 of 76 runs, and in none with this pause)."""
+    try:
+        return await work
+    finally:
+        await asyncio.sleep(LAST_THREADS_SECONDS)
 
 
 async def run_until_told(

@@ -1,8 +1,7 @@
 """`/phone` and `/outbox`: the world outside, in the browser. Only the local stack has them."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -17,38 +16,15 @@ from mailroom.bridge.pages_events import BURST_SECONDS, before, stopping
 from mailroom.bridge.pages_html import back_to, is_htmx, render
 from mailroom.bridge.pages_route import PageRoute
 from mailroom.bridge.problems import Problem
+from mailroom.local.bubbles import bubbles
 from mailroom.local.outbox import Outbox, OutboxMail
-from mailroom.local.phone import TEXT_LIMIT, Phone, PhoneText
+from mailroom.local.phone import TEXT_LIMIT, Phone
 from mailroom.models.base import Frozen
-from mailroom.models.codes import SHAPE
-from mailroom.models.words import Approve, Edit, Ignore, parse_word
 
-TEXTS = 100
 MAILS = 50
-
-# Only links to drafts: what else looks like one was written by a stranger.
-_LINK = re.compile(r"https?://[^\s/]+(/r/[\w.-]+)")
-_ASKS = re.compile(rf"1=Send .*3=\w+ ({SHAPE})(?: \[\d+/\d+\])?\Z")
-
 
 Say = Annotated[str, Query(max_length=TEXT_LIMIT)]
 Body = Annotated[str, Form(min_length=1, max_length=TEXT_LIMIT)]
-
-
-class Piece(Frozen):
-    """A run of text; `path` where it is a link of ours."""
-
-    text: str
-    path: str | None = None
-
-
-class Bubble(Frozen):
-    """One text; `asks` is the code of the draft that waits for an answer to it."""
-
-    mine: bool
-    pieces: tuple[Piece, ...]
-    at: datetime
-    asks: str | None
 
 
 class Left(Frozen):
@@ -73,15 +49,15 @@ def phone_pages(phone: Phone, http: httpx.AsyncClient) -> APIRouter:
     async def phone_page(request: Request, the: The, who: Who, say: Say = "") -> Response:
         number = the.owners[who.owners[0]].phone
         shown = {"bubbles": bubbles(phone.texts), "number": number}
-        return render(request, "phone.html", who, **shown, say=say, limit=TEXT_LIMIT)
+        return render(request, "phone.html", who, shown | _field(say))
 
     @routes.get("/phone/texts")
     async def texts(request: Request, who: Who) -> Response:
-        return render(request, "_bubbles.html", who, bubbles=bubbles(phone.texts))
+        return render(request, "_bubbles.html", who, {"bubbles": bubbles(phone.texts)})
 
     @routes.get("/phone/answer")
     async def field(request: Request, who: Who, say: Say = "") -> Response:
-        return render(request, "_answer.html", who, say=say, limit=TEXT_LIMIT, oob=False)
+        return render(request, "_answer.html", who, _field(say) | {"oob": False})
 
     @routes.post("/phone")
     async def answer(request: Request, who: Who, body: Body) -> Response:
@@ -95,11 +71,11 @@ def outbox_pages(outbox: Outbox) -> APIRouter:
 
     @routes.get("/outbox")
     async def outbox_page(request: Request, who: Who) -> Response:
-        return render(request, "outbox.html", who, **_newest(outbox))
+        return render(request, "outbox.html", who, _newest(outbox))
 
     @routes.get("/outbox/mails")
     async def mails(request: Request, who: Who) -> Response:
-        return render(request, "_outbox.html", who, **_newest(outbox))
+        return render(request, "_outbox.html", who, _newest(outbox))
 
     return routes
 
@@ -120,46 +96,6 @@ def streams(phone: Phone, outbox: Outbox) -> APIRouter:
     return routes
 
 
-def bubbles(texts: Sequence[PhoneText]) -> list[Bubble]:
-    """The last `TEXTS` of them, oldest first."""
-    shown = texts[-TEXTS:]
-    asking = set(_open(shown).values())
-    return [_bubble(text, asking) for text in shown]
-
-
-def _open(texts: Sequence[PhoneText]) -> dict[str, str]:
-    """Codes that nobody has answered here, each with the ID of the last text that asks."""
-    asked: dict[str, str] = {}
-    for text in texts:
-        if text.to is not None:
-            asked |= {code: text.id for code in _ASKS.findall(text.body)}
-            continue
-        said = parse_word(text.body)
-        if isinstance(said.command, Approve | Edit | Ignore):
-            # A bare answer means the only draft that waits.
-            asked.pop(said.code or (next(iter(asked)) if len(asked) == 1 else ""), None)
-    return asked
-
-
-def _bubble(text: PhoneText, asking: set[str]) -> Bubble:
-    found = _ASKS.search(text.body) if text.id in asking else None
-    return Bubble(
-        mine=text.to is None,
-        pieces=tuple(_pieces(text.body)) if text.to else (Piece(text=text.body),),
-        at=text.sent_at,
-        asks=found[1] if found else None,
-    )
-
-
-def _pieces(body: str) -> Iterator[Piece]:
-    end = 0
-    for link in _LINK.finditer(body):
-        yield Piece(text=body[end : link.start()])
-        yield Piece(text=link[0], path=link[1])
-        end = link.end()
-    yield Piece(text=body[end:])
-
-
 async def _answered(phone: Phone, http: httpx.AsyncClient, body: str) -> tuple[str, bool]:
     """What the webhook said to the owner's text, and whether it took it."""
     try:
@@ -176,8 +112,11 @@ def _told(request: Request, who: Caller, answer: tuple[str, bool]) -> Response:
     sentence, taken = answer
     if not is_htmx(request):
         return back_to(request, "/phone", sentence)
-    shown = {"text": sentence, "bad": not taken, "say": "", "limit": TEXT_LIMIT}
-    return render(request, "_answered.html", who, **shown)
+    return render(request, "_answered.html", who, {"text": sentence, "bad": not taken} | _field(""))
+
+
+def _field(say: str) -> dict[str, object]:
+    return {"say": say, "limit": TEXT_LIMIT}
 
 
 def _newest(outbox: Outbox) -> dict[str, object]:

@@ -24,6 +24,7 @@ from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.settings import BadConfiguration, Settings
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Secrets
+from mailroom.bridge.intake import Intake
 from mailroom.local import inbound, secrets, serving
 from worker import Adapters, connected, database_url
 from worker import worker as worker_of
@@ -134,7 +135,8 @@ def log_to_stdout(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for talkative in ("httpx", "mail.log"):
+    # Their lines carry addresses with tokens in them, and one comes for every request.
+    for talkative in ("httpx", "mail.log", "uvicorn.access"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -154,7 +156,7 @@ async def _adapters(settings: Settings) -> AsyncIterator[tuple[Adapters, URL]]:
 
 
 @asynccontextmanager
-async def _inbound(intake: inbound.Intake, settings: Settings) -> AsyncIterator[asyncio.Server]:
+async def _inbound(intake: Intake, settings: Settings) -> AsyncIterator[asyncio.Server]:
     server = await inbound.listen(
         intake,
         settings.mailroom_smtp_host,

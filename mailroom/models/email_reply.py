@@ -125,6 +125,7 @@ class SendReplyInput(Frozen):
     step: int
     draft: Draft
     sends: int
+    retries: int = 0
     word: "Heard | None" = None
 
 

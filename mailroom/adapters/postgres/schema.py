@@ -10,7 +10,6 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    Sequence,
     SmallInteger,
     Table,
     Text,
@@ -91,8 +90,6 @@ workflow_state = Table(
     Index("workflow_state_newest", "owner", "id"),
     Index("workflow_state_created", "created_at"),
 )
-
-draft_numbers = Sequence("draft_numbers", metadata=metadata)
 
 drafts = Table(
     "drafts",

@@ -1,16 +1,61 @@
 """Texts in both directions (port `TextLog`, and what the webhook needs)."""
 
-from datetime import UTC, datetime, timedelta
+import json
+from typing import Any
 
-from sqlalchemy import ColumnElement, cast, func, or_, select, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import TextClause
+from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mailroom.adapters.postgres.schema import phones, sms_messages
 from mailroom.models.base import Frozen
-from mailroom.models.rows import Direction, SentText
+from mailroom.models.rows import SentText
 
-ONE_EXPLANATION_EACH = timedelta(hours=1)
+_SENT = sql("""
+    SELECT reference, provider_id FROM sms_messages
+    WHERE direction = 'outbound' AND reference = ANY(:references)
+""")
+_KEEP = sql("""
+    INSERT INTO sms_messages
+        (direction, owner, message_id, number, body, reference, provider_id)
+    VALUES ('outbound', :owner, :message_id, :to, :body, :reference, :provider_id)
+    ON CONFLICT DO NOTHING
+""")
+_STOPPED = sql("SELECT 1 FROM phones WHERE number = :number AND stopped_at IS NOT NULL")
+
+_RECEIVE = sql("""
+    WITH kept AS (
+        INSERT INTO sms_messages (direction, owner, number, body, provider_id)
+        VALUES ('inbound', :owner, :number, :body, :provider_id)
+        ON CONFLICT DO NOTHING
+    )
+    SELECT outcome FROM sms_messages
+    WHERE direction = 'inbound' AND number = :number AND provider_id = :provider_id
+""")
+_RESOLVE = sql("""
+    UPDATE sms_messages SET outcome = coalesce(outcome, CAST(:outcome AS jsonb))
+    WHERE direction = 'inbound' AND number = :number AND provider_id = :provider_id
+    RETURNING outcome
+""")
+_ANSWER = sql("""
+    UPDATE sms_messages
+    SET outcome = CASE WHEN jsonb_exists(outcome, 'outcome') THEN outcome
+                       ELSE CAST(:outcome AS jsonb) END
+    WHERE direction = 'inbound' AND number = :number AND provider_id = :provider_id
+    RETURNING outcome
+""")
+
+_SET_STOPPED = sql("""
+    INSERT INTO phones (number, stopped_at)
+    VALUES (:number, CASE WHEN :stopped THEN now() END)
+    ON CONFLICT (number) DO UPDATE SET stopped_at = excluded.stopped_at
+""")
+_MAY_EXPLAIN = sql("""
+    INSERT INTO phones AS p (number, explained_at) VALUES (:number, now())
+    ON CONFLICT (number) DO UPDATE SET explained_at = now()
+    WHERE p.stopped_at IS NULL
+      AND (p.explained_at IS NULL OR p.explained_at < now() - interval '1 hour')
+    RETURNING number
+""")
 
 
 class InboundText(Frozen):
@@ -27,100 +72,48 @@ class PostgresTexts:
         self._engine = engine
 
     async def sent(self, references: list[str]) -> dict[str, str]:
-        query = select(sms_messages.c.reference, sms_messages.c.provider_id).where(
-            sms_messages.c.direction == Direction.OUTBOUND,
-            sms_messages.c.reference.in_(references),
-        )
         async with self._engine.connect() as connection:
-            return {row.reference: row.provider_id for row in await connection.execute(query)}
+            rows = await connection.execute(_SENT, {"references": references})
+            return {row.reference: row.provider_id for row in rows}
 
     async def keep(self, text: SentText) -> None:
-        values = {
-            "direction": Direction.OUTBOUND,
-            "owner": text.owner,
-            "message_id": text.message_id,
-            "number": text.to,
-            "body": text.body,
-            "reference": text.reference,
-            "provider_id": text.provider_id,
-        }
         async with self._engine.connect() as connection:
-            await connection.execute(insert(sms_messages).values(values).on_conflict_do_nothing())
+            await connection.execute(_KEEP, text.model_dump())
 
     async def stopped(self, number: str) -> bool:
-        query = select(phones.c.stopped_at).where(phones.c.number == number)
         async with self._engine.connect() as connection:
-            return (await connection.scalar(query)) is not None
+            return await connection.scalar(_STOPPED, {"number": number}) is not None
 
-    async def receive(self, text: InboundText) -> dict[str, object] | None:
-        """Keeps an inbound text; the outcome stored before if it was answered already."""
-        values = {
-            "direction": Direction.INBOUND,
-            "owner": text.owner,
-            "number": text.number,
-            "body": text.body,
-            "provider_id": text.provider_id,
-        }
-        mine = _inbound(text.number, text.provider_id)
+    async def receive(self, text: InboundText) -> dict[str, Any] | None:
+        """Keeps an inbound text; the outcome stored before if it was resolved already."""
         async with self._engine.connect() as connection:
-            kept = await connection.execute(
-                insert(sms_messages)
-                .values(values)
-                .on_conflict_do_nothing()
-                .returning(sms_messages.c.id)
-            )
-            if kept.first() is not None:
-                return None
-            return await connection.scalar(select(sms_messages.c.outcome).where(mine))
+            stored = await connection.scalar(_RECEIVE, text.model_dump())
+        return None if stored is None else dict(stored)
 
-    async def resolve(self, text: InboundText, outcome: dict[str, object]) -> dict[str, object]:
+    async def resolve(self, text: InboundText, outcome: dict[str, Any]) -> dict[str, Any]:
         """What the text was found to mean, decided once: the first resolution stays."""
-        statement = (
-            update(sms_messages)
-            .where(_inbound(text.number, text.provider_id))
-            .values(outcome=func.coalesce(sms_messages.c.outcome, cast(outcome, JSONB)))
-            .returning(sms_messages.c.outcome)
-        )
-        async with self._engine.connect() as connection:
-            return dict(await connection.scalar(statement) or outcome)
+        return await self._store(_RESOLVE, text, outcome)
 
-    async def answer(self, text: InboundText, outcome: dict[str, object]) -> None:
-        """What came of it; a redelivery is told the same."""
-        statement = (
-            update(sms_messages)
-            .where(_inbound(text.number, text.provider_id))
-            .values(outcome=outcome)
-        )
+    async def answer(self, text: InboundText, outcome: dict[str, Any]) -> dict[str, Any]:
+        """What came of it, and what a redelivery is told: the first answer stays."""
+        return await self._store(_ANSWER, text, outcome)
+
+    async def _store(
+        self, statement: TextClause, text: InboundText, outcome: dict[str, Any]
+    ) -> dict[str, Any]:
+        values = {
+            "number": text.number,
+            "provider_id": text.provider_id,
+            "outcome": json.dumps(outcome),
+        }
         async with self._engine.connect() as connection:
-            await connection.execute(statement)
+            return dict(await connection.scalar(statement, values) or outcome)
 
     async def set_stopped(self, number: str, stopped: bool) -> None:
-        at = datetime.now(UTC) if stopped else None
-        statement = insert(phones).values(number=number, stopped_at=at)
         async with self._engine.connect() as connection:
-            await connection.execute(
-                statement.on_conflict_do_update(index_elements=["number"], set_={"stopped_at": at})
-            )
+            await connection.execute(_SET_STOPPED, {"number": number, "stopped": stopped})
 
     async def may_explain(self, number: str) -> bool:
         """True once per number and hour, and never after STOP."""
-        statement = insert(phones).values(number=number, explained_at=func.now())
-        claimed = statement.on_conflict_do_update(
-            index_elements=["number"],
-            set_={"explained_at": func.now()},
-            where=(phones.c.stopped_at.is_(None))
-            & or_(
-                phones.c.explained_at.is_(None),
-                phones.c.explained_at < func.now() - ONE_EXPLANATION_EACH,
-            ),
-        ).returning(phones.c.number)
         async with self._engine.connect() as connection:
-            return (await connection.execute(claimed)).first() is not None
-
-
-def _inbound(number: str, provider_id: str) -> ColumnElement[bool]:
-    return (
-        (sms_messages.c.direction == Direction.INBOUND)
-        & (sms_messages.c.number == number)
-        & (sms_messages.c.provider_id == provider_id)
-    )
+            return await connection.scalar(_MAY_EXPLAIN, {"number": number}) is not None

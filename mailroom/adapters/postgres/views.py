@@ -93,6 +93,31 @@ _ANSWERABLE = """
 """
 
 
+_PAGE = text(
+    _ROWS
+    + """
+    WHERE s.owner = ANY(:owners)
+      AND (:any_state OR s.current_state = ANY(:states))
+      AND (CAST(:before AS bigint) IS NULL OR s.id < :before)
+    ORDER BY s.id DESC LIMIT :limit"""
+)
+_FIND = text(_ROWS + "WHERE s.owner = ANY(:owners) AND s.message_id = :message_id")
+_BY_WORKFLOW = text(_ROWS + "WHERE s.workflow_id = :id")
+_DRAFT_BLOB = text(
+    "SELECT blob FROM drafts WHERE owner = :owner AND message_id = :message_id"
+    " AND revision = :revision"
+)
+_TIMELINE = text(
+    "SELECT id, type, at, detail FROM events"
+    " WHERE owner = :owner AND message_id = :message_id ORDER BY step, id"
+)
+_WAITING = text(
+    f"{_ANSWERABLE} AND d.live AND d.revision = s.revision"
+    " AND s.current_state = ANY(:answerable) ORDER BY d.created_at LIMIT :limit"
+)
+_BY_CODE = text(f"{_ANSWERABLE} AND d.code = :code ORDER BY d.created_at DESC LIMIT 1")
+
+
 class PostgresViews:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -105,16 +130,8 @@ class PostgresViews:
         limit: int = 50,
     ) -> list[WorkflowState]:
         """Newest first; `before` is the `id` of the last row of the page before."""
-        query = text(
-            _ROWS
-            + """
-            WHERE s.owner = ANY(:owners)
-              AND (:any_state OR s.current_state = ANY(:states))
-              AND (CAST(:before AS bigint) IS NULL OR s.id < :before)
-            ORDER BY s.id DESC LIMIT :limit"""
-        )
         rows = await self._all(
-            query,
+            _PAGE,
             owners=list(owners),
             any_state=not states,
             states=list(states),
@@ -125,43 +142,31 @@ class PostgresViews:
 
     async def find(self, owners: Sequence[str], message_id: str) -> list[WorkflowState]:
         """One row for each of these owners who got the mail."""
-        query = text(_ROWS + "WHERE s.owner = ANY(:owners) AND s.message_id = :message_id")
-        rows = await self._all(query, owners=list(owners), message_id=message_id)
+        rows = await self._all(_FIND, owners=list(owners), message_id=message_id)
         return [WorkflowState.model_validate(dict(row)) for row in rows]
 
     async def by_workflow(self, workflow_id: str) -> WorkflowState | None:
-        rows = await self._all(text(_ROWS + "WHERE s.workflow_id = :id"), id=workflow_id)
+        rows = await self._all(_BY_WORKFLOW, id=workflow_id)
         return WorkflowState.model_validate(dict(rows[0])) if rows else None
 
     async def draft_blob(self, row: WorkflowState, revision: int) -> str | None:
-        query = text(
-            "SELECT blob FROM drafts WHERE owner = :owner AND message_id = :message_id"
-            " AND revision = :revision"
+        rows = await self._all(
+            _DRAFT_BLOB, owner=row.owner, message_id=row.message_id, revision=revision
         )
-        rows = await self._all(query, owner=row.owner, message_id=row.message_id, revision=revision)
         return str(rows[0]["blob"]) if rows else None
 
     async def timeline(self, owner: str, message_id: str) -> list[TimelineEntry]:
-        query = text(
-            "SELECT id, type, at, detail FROM events"
-            " WHERE owner = :owner AND message_id = :message_id ORDER BY step, id"
-        )
-        rows = await self._all(query, owner=owner, message_id=message_id)
+        rows = await self._all(_TIMELINE, owner=owner, message_id=message_id)
         return [TimelineEntry.model_validate(dict(row)) for row in rows]
 
     async def waiting(self, owner: str, limit: int = 20) -> list[Answerable]:
         """Drafts that wait for this owner's word, oldest first."""
-        query = text(
-            f"{_ANSWERABLE} AND d.live AND d.revision = s.revision"
-            " AND s.current_state = ANY(:answerable) ORDER BY d.created_at LIMIT :limit"
-        )
-        rows = await self._all(query, owner=owner, answerable=list(ANSWERABLE), limit=limit)
+        rows = await self._all(_WAITING, owner=owner, answerable=list(ANSWERABLE), limit=limit)
         return [Answerable.model_validate(dict(row)) for row in rows]
 
     async def by_code(self, owner: str, code: str) -> Answerable | None:
         """The newest draft that bore this code."""
-        query = text(f"{_ANSWERABLE} AND d.code = :code ORDER BY d.created_at DESC LIMIT 1")
-        rows = await self._all(query, owner=owner, answerable=list(ANSWERABLE), code=code)
+        rows = await self._all(_BY_CODE, owner=owner, answerable=list(ANSWERABLE), code=code)
         return Answerable.model_validate(dict(rows[0])) if rows else None
 
     async def _all(self, query: TextClause, **values: object) -> Sequence[RowMapping]:

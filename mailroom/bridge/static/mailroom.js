@@ -60,6 +60,27 @@ htmx.onLoad((part) => {
   for (const time of part.querySelectorAll("time[data-local]")) {
     time.textContent = clock.format(new Date(time.dateTime));
   }
+  for (const field of part.querySelectorAll("input[autofocus]")) {
+    field.focus();
+    field.setSelectionRange(field.value.length, field.value.length);
+  }
+});
+
+// A link or button that is replaced between press and release is not clicked: what is the same
+// stays.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { target, serverResponse } = event.detail;
+  if (!target.matches("[hx-trigger^='sse:']")) return;
+  const next = document.createElement("template");
+  next.innerHTML = serverResponse;
+  if (next.innerHTML.trim() === target.innerHTML.trim()) event.detail.shouldSwap = false;
+});
+
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target, fragment } = event.detail;
+  const next = fragment.firstElementChild;
+  const key = next && next.dataset.key;
+  if (key && key === target.dataset.key) event.detail.shouldSwap = false;
 });
 
 function tell(sentence) {

@@ -64,7 +64,6 @@ CREATE INDEX workflow_state_timeout ON workflow_state (timeout_at);
 CREATE INDEX workflow_state_newest ON workflow_state (owner, id);
 CREATE INDEX workflow_state_created ON workflow_state (created_at);
 
-CREATE SEQUENCE draft_numbers;
 CREATE TABLE drafts (
     owner text NOT NULL,
     message_id text NOT NULL,
@@ -136,7 +135,6 @@ CREATE TRIGGER events_tell AFTER INSERT ON events
 
 DOWNGRADE = """
 DROP TABLE events, send_markers, phones, sms_messages, drafts, workflow_state, processed_emails;
-DROP SEQUENCE draft_numbers;
 DROP FUNCTION tell_listeners;
 """
 

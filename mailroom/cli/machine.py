@@ -1,10 +1,10 @@
 """Checks of what is on this machine and in its settings."""
 
-import os
 import shutil
 import socket
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryFile
 from urllib.parse import urlsplit
 
 from mailroom.adapters.settings import BadConfiguration, Settings
@@ -30,13 +30,12 @@ def is_running(settings: Settings) -> bool:
 
 def data_folder(settings: Settings) -> Finding:
     folder = settings.mailroom_data_dir.resolve()
-    if os.access(_existing(folder), os.W_OK | os.X_OK) and _existing(folder).is_dir():
-        return ok("data folder", f"{folder} can be written")
-    return failed(
-        "data folder",
-        f"{folder} can't be written",
-        "Set MAILROOM_DATA_DIR to a folder that can, or give it to this user.",
-    )
+    try:
+        with TemporaryFile(dir=_existing(folder)):
+            return ok("data folder", f"{folder} can be written")
+    except OSError as error:
+        mend = "Set MAILROOM_DATA_DIR to a folder that can, or give it to this user."
+        return failed("data folder", f"{folder} can't be written ({error.strerror})", mend)
 
 
 def disk(settings: Settings) -> Finding:

@@ -1,0 +1,156 @@
+"""The bridge's routes on a real HTTP server, with nothing behind them."""
+
+import asyncio
+import contextlib
+import hashlib
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+TOKEN = "a-token-for-the-command-line"
+
+
+def mail(number: int, state: str = "awaiting_user", **more: Any) -> dict[str, Any]:
+    """An item of `/workflow`."""
+    return {
+        "id": number,
+        "message_id": f"<mail-{number}@example.com>",
+        "email_subject": f"Subject {number}",
+        "email_from": "John Doe <john@example.com>",
+        "email_body_preview": "Can we meet tomorrow?",
+        "current_state": state,
+        "reason": None,
+        "code": None,
+        "revision": 1,
+        "draft_note": None,
+        "ai_reply_text": "Hi John,\n\nYes.\n",
+        "error_message": None,
+        "received_at": datetime.now(UTC).isoformat(),
+        "timeout_at": None,
+        **more,
+    }
+
+
+@dataclass
+class FakeBridge:
+    """Answers from `mails`, and remembers what it was asked. A posted mail with `refuse-me` in
+    it is refused; one with `busy-once` gets a 503 the first time."""
+
+    url: str = ""
+    mails: list[dict[str, Any]] = field(default_factory=list)
+    words: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    signals: list[tuple[str, str]] = field(default_factory=list)
+    posted: list[bytes] = field(default_factory=list)
+    tries: Counter[bytes] = field(default_factory=Counter)
+    now: int = 0
+    at_once: int = 0
+    refusal: str | None = None
+
+    def find(self, message_id: str) -> dict[str, Any] | None:
+        return next((m for m in self.mails if m["message_id"] == message_id), None)
+
+    def page(self, request: Request, states: list[str]) -> dict[str, Any]:
+        """Two items a page, whatever was asked for: the caller has to turn pages."""
+        after = int(request.query_params.get("cursor", 0))
+        found = [m for m in self.mails if not states or m["current_state"] in states][after:]
+        return {"items": found[:2], "next_cursor": after + 2 if found[2:] else None}
+
+    async def take(self, raw: bytes) -> JSONResponse:
+        self.now += 1
+        self.at_once = max(self.at_once, self.now)
+        await asyncio.sleep(0.01)
+        self.now -= 1
+        self.tries[raw] += 1
+        if b"refuse-me" in raw:
+            return problem(413, "A mail may have 10 bytes at most.")
+        if b"busy-once" in raw and self.tries[raw] == 1:
+            return problem(503, "Temporal did not take the mail.")
+        new = raw not in self.posted
+        self.posted.append(raw)
+        key = hashlib.sha256(raw).hexdigest()
+        return JSONResponse({"workflow_id": key, "message_id": f"<{key}@x>", "new": new}, 202)
+
+
+def problem(status: int, detail: str) -> JSONResponse:
+    return JSONResponse({"status": status, "detail": detail}, status)
+
+
+def app_of(bridge: FakeBridge) -> FastAPI:
+    app = FastAPI()
+
+    @app.middleware("http")
+    async def check_token(request: Request, call_next: Any) -> Any:
+        if request.headers.get("authorization") == f"Bearer {TOKEN}":
+            return await call_next(request)
+        return problem(401, "This token is not the one of this Mailroom.")
+
+    @app.get("/workflow")
+    async def everything(request: Request) -> dict[str, Any]:
+        return bridge.page(request, request.query_params.getlist("state"))
+
+    @app.get("/workflow/pending")
+    async def pending(request: Request) -> dict[str, Any]:
+        return bridge.page(request, ["awaiting_user"])
+
+    @app.get("/workflow/failed")
+    async def failed(request: Request) -> dict[str, Any]:
+        return bridge.page(request, ["failed"])
+
+    @app.post("/workflow/timeout/{message_id:path}", status_code=202)
+    async def time_out(message_id: str) -> dict[str, str]:
+        bridge.signals.append(("timeout", message_id))
+        return {"detail": "The wait for the owner ends now."}
+
+    @app.post("/workflow/{message_id:path}/retry", status_code=202)
+    async def retry(message_id: str) -> dict[str, str]:
+        bridge.signals.append(("retry", message_id))
+        return {"detail": "The stage sms is tried again."}
+
+    @app.post("/workflow/{message_id:path}/decide")
+    async def decide(message_id: str, word: dict[str, Any]) -> Any:
+        if bridge.refusal:
+            return problem(409, bridge.refusal)
+        bridge.words.append((message_id, word))
+        text = "The reply is on its way."
+        return {"verdict": "accepted", "state": "awaiting_user", "revision": 1, "text": text}
+
+    @app.get("/workflow/{message_id:path}")
+    async def one(message_id: str) -> Any:
+        found = bridge.find(message_id)
+        if found is None:
+            return problem(404, f"There is no mail {message_id}.")
+        at = datetime.now(UTC).isoformat()
+        timeline = [{"id": 1, "type": "sms_sent", "at": at, "detail": {"texts": 2, "error": None}}]
+        return {**found, "timeline": timeline}
+
+    @app.post("/emails", status_code=202)
+    async def emails(request: Request) -> JSONResponse:
+        assert request.headers["content-type"] == "message/rfc822"
+        return await bridge.take(await request.body())
+
+    return app
+
+
+@contextlib.contextmanager
+def fake_bridge() -> Iterator[FakeBridge]:
+    """Runs in a thread: the command line blocks the one it is called in."""
+    bridge = FakeBridge()
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    bridge.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server = uvicorn.Server(uvicorn.Config(app_of(bridge), log_config=None, lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield bridge
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -1,0 +1,1 @@
+"""The whole local stack as a process of its own, as people run it."""

@@ -1,0 +1,326 @@
+"""SIGKILL, as power cuts and the out-of-memory killer do it: nothing is lost, and nothing is
+sent twice."""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiosmtplib
+import httpx
+import pytest
+from world import PHONE, Gateway, gateway_running, mail
+
+from mailroom.models.names import email_reply_id
+from stack.holding import HoldingSink, Locks, holding_sink, locks_in
+from stack.process import Stack, stack_in, until
+
+OWNER = "owner@mailroom.test"
+
+
+@dataclass
+class Mailbox:
+    """A stack to be killed, between a gateway and a mail server that outlive it."""
+
+    stack: Stack
+    gateway: Gateway
+    sink: HoldingSink
+
+    async def receive(self, sender: str) -> None:
+        answer = await self.stack.send(letter(sender), sender)
+        assert answer.startswith("2.0.0 Accepted")
+
+    async def approve(self, sender: str) -> None:
+        response = await self.stack.decide(id_of(sender), "1")
+        assert response.status_code == 200, response.text
+
+    async def rest(self, *senders: str) -> dict[str, tuple[str, int]]:
+        """State and number of replies of each, as soon as it rests."""
+        rows = await asyncio.gather(*(self.at_rest(sender) for sender in senders))
+        states = [row["reason"] or row["current_state"] for row in rows]
+        counts = [len(self.sink.mails[sender]) for sender in senders]
+        return dict(zip(senders, zip(states, counts, strict=True), strict=True))
+
+    async def at_rest(self, sender: str) -> dict[str, object]:
+        return await self.stack.reach(
+            id_of(sender), "awaiting_user", "reply_sent", "failed", "user_ignored"
+        )
+
+
+def letter(sender: str) -> bytes:
+    return mail(sender=sender, subject=f"Meeting {sender}", message_id=id_of(sender), name="")
+
+
+def id_of(sender: str) -> str:
+    return f"<{sender}>"
+
+
+def marker_of(sender: str) -> str:
+    return f"{email_reply_id('owner', id_of(sender))}/1"
+
+
+@pytest.fixture
+async def mailbox(tmp_path: Path) -> AsyncIterator[Mailbox]:
+    async with gateway_running() as gateway, holding_sink() as sink:
+        routes = {
+            "EMAIL_ADDRESS": OWNER,
+            "YOUR_PHONE_NUMBER": PHONE,
+            "SMS_GATEWAY_URL": gateway.url,
+            "GMAIL_SMTP_SERVER": "127.0.0.1",
+            "GMAIL_SMTP_PORT": str(sink.port),
+        }
+        async with stack_in(tmp_path / "stack", **routes) as stack:
+            yield Mailbox(stack, gateway, sink)
+
+
+DRAFTING = "drafting@example.com"
+TEXTING = "texting@example.com"
+AWAITING = "awaiting@example.com"
+AT_RCPT = "hold-rcpt@example.com"
+UNCLAIMED = "body-written@example.com"
+NO_DOT = "marker-written@example.com"
+UNANSWERED = "hold-answer+dot@example.com"
+UNSETTLED = "hold-answer+answered@example.com"
+SETTLED = "hold-answer+settled@example.com"
+SENDING = (AT_RCPT, UNCLAIMED, NO_DOT, UNANSWERED, UNSETTLED, SETTLED)
+UNKNOWN = (NO_DOT, UNANSWERED, UNSETTLED)
+
+
+@pytest.mark.xdist_group("kills-1")
+async def test_a_kill_that_finds_a_mail_in_every_stage(mailbox: Mailbox) -> None:
+    stack, sink = mailbox.stack, mailbox.sink
+    for sender in (AWAITING, *SENDING):
+        await mailbox.receive(sender)
+    await mailbox.rest(AWAITING, *SENDING)
+    async with locks_in(stack) as locks:
+        lost = await bring_into_their_stages(mailbox, locks)
+        stack.kill()
+        await stack.ended()
+        await locks.end(*lost)
+        await locks.let_go()
+    for event in sink.may_go.values():
+        event.set()
+    await stack.start()
+    # Each goes on by itself, but for those that may have been sent: their owner is asked.
+    rest = await mailbox.rest(DRAFTING, TEXTING, AWAITING, *SENDING)
+    assert rest == {
+        DRAFTING: ("awaiting_user", 0),
+        TEXTING: ("awaiting_user", 0),
+        AWAITING: ("awaiting_user", 0),
+        AT_RCPT: ("reply_sent", 1),
+        UNCLAIMED: ("reply_sent", 1),
+        NO_DOT: ("send_unknown", 0),
+        UNANSWERED: ("send_unknown", 1),
+        UNSETTLED: ("send_unknown", 1),
+        SETTLED: ("reply_sent", 1),
+    }
+    [text] = mailbox.gateway.about(TEXTING)
+    assert "1=Send" in text
+    for sender in (DRAFTING, TEXTING, AWAITING, NO_DOT):
+        await mailbox.approve(sender)
+        await sink.wait_for(sender)
+    for sender in (UNANSWERED, UNSETTLED):
+        await stack.decide(id_of(sender), "3")
+    everything = (DRAFTING, TEXTING, AWAITING, *SENDING)
+    for sender in everything:
+        await stack.reach(id_of(sender), "reply_sent", "user_ignored")
+    assert {sender: len(sink.mails[sender]) for sender in everything} == dict.fromkeys(
+        everything, 1
+    )
+
+
+async def bring_into_their_stages(mailbox: Mailbox, locks: Locks) -> list[int]:
+    """Every mail to its point; those backends whose statement is to be lost."""
+    sink, lost = mailbox.sink, []
+    for sender in (AT_RCPT, UNANSWERED, UNSETTLED, SETTLED):
+        await mailbox.approve(sender)
+        await sink.until_reached(sender)
+    await locks.row("workflow_state", "message_id", id_of(SETTLED))
+    sink.may_go[SETTLED].set()
+    lost.append(await locks.waiting())
+    assert await locks.outcome(marker_of(SETTLED)) == ("sent",)
+    await locks.inserts("send_markers")
+    sink.may_go[UNSETTLED].set()
+    lost.append(await locks.waiting())
+    await mailbox.approve(UNCLAIMED)
+    lost.append(await locks.waiting())
+    await mailbox.approve(NO_DOT)
+    await locks.waiting()
+    await locks.inserts("sms_messages")
+    await mailbox.receive(TEXTING)
+    lost.append(await locks.waiting())
+    await locks.inserts("drafts")
+    await mailbox.receive(DRAFTING)
+    await locks.waiting()
+    return lost
+
+
+@pytest.mark.xdist_group("kills-2")
+async def test_kills_while_mails_arrive(mailbox: Mailbox) -> None:
+    """A sender sends again what was not accepted, as RFC 5321 §4.5.4.1 has it."""
+    stack = mailbox.stack
+    senders = [f"{number}@arriving.example" for number in range(20)]
+    accepted: set[str] = set()
+    for kill_after in (random.randint(1, 6), random.randint(8, 16)):
+        await deliver(stack, senders, accepted, kill_after)
+        await stack.ended()
+        await stack.start()
+        assert accepted <= await started(stack, senders), "a mail that got a 250 is lost"
+    await deliver(stack, senders, accepted, kill_after=len(senders) + 1)
+    workflows = await started(stack, senders)
+    print(f"ledger: {len(accepted)} accepted = {len(workflows)} workflows")
+    assert workflows == accepted == set(senders)
+    await mailbox.rest(*senders)
+    await asyncio.gather(*(mailbox.approve(sender) for sender in senders))
+    for sender in senders:
+        await stack.reach(id_of(sender), "reply_sent")
+    assert [len(mailbox.sink.mails[sender]) for sender in senders] == [1] * len(senders)
+
+
+async def deliver(stack: Stack, senders: list[str], accepted: set[str], kill_after: int) -> None:
+    """Several senders at once; SIGKILL once that many mails are accepted."""
+    room = asyncio.Semaphore(5)
+
+    async def one(sender: str) -> None:
+        async with room:
+            try:
+                await stack.send(letter(sender), sender)
+            except (aiosmtplib.SMTPException, OSError):
+                return
+        accepted.add(sender)
+        if len(accepted) == kill_after:
+            stack.kill()
+
+    await asyncio.gather(*(one(sender) for sender in senders if sender not in accepted))
+
+
+async def started(stack: Stack, senders: list[str]) -> set[str]:
+    """Those whose mail has a workflow."""
+    temporal = await stack.temporal()
+    found = {workflow.id async for workflow in temporal.list_workflows()}
+    return {sender for sender in senders if email_reply_id("owner", id_of(sender)) in found}
+
+
+@pytest.mark.xdist_group("kills-2")
+async def test_temporal_killed_while_we_run(mailbox: Mailbox) -> None:
+    stack = mailbox.stack
+    await mailbox.receive("before@example.com")
+    await mailbox.at_rest("before@example.com")
+    os.kill(await stack.pid_of("temporal"), signal.SIGKILL)
+    refused, posted, decided, health = await asyncio.gather(
+        refusal(stack, "during@example.com"),
+        stack.client.post("/emails", content=letter("posted@example.com")),
+        stack.decide(id_of("before@example.com"), "1"),
+        stack.client.get("/health"),
+    )
+    assert (refused.code, refused.message[:5]) == (451, "4.3.0")
+    assert health.status_code == 503
+    for response in (posted, decided):
+        assert is_away(response), response.text
+    assert await stack.interrupt() == 0
+    await stack.start()
+    await mailbox.receive("during@example.com")
+    for sender in ("before@example.com", "during@example.com"):
+        await mailbox.at_rest(sender)
+        await mailbox.approve(sender)
+        await mailbox.sink.wait_for(sender)
+
+
+@pytest.mark.xdist_group("kills-1")
+async def test_postgresql_killed_while_we_run(mailbox: Mailbox) -> None:
+    """Blob store and Temporal alone make a mail durable: it may be accepted all the same. Our
+    own store being away is no failure that the owner has to mend."""
+    stack = mailbox.stack
+    await mailbox.receive("before@example.com")
+    await mailbox.at_rest("before@example.com")
+    os.kill(await stack.pid_of("postgres"), signal.SIGKILL)
+    await mailbox.receive("during@example.com")
+    assert (await stack.client.get("/health")).status_code == 503
+    before = id_of("before@example.com")
+    for response in (
+        await stack.client.get("/workflow/pending"),
+        await stack.client.get(f"/workflow/{before}"),
+        await stack.decide(before, "1"),
+        await stack.client.post(f"/workflow/timeout/{before}"),
+    ):
+        assert is_away(response), response.text
+    await until_all_tries_are_used_up(stack, "during@example.com")
+    assert await stack.interrupt() == 0
+    await stack.start()
+    for sender in ("before@example.com", "during@example.com"):
+        await stack.reach(id_of(sender), "awaiting_user")
+        await mailbox.approve(sender)
+        await mailbox.sink.wait_for(sender)
+
+
+async def until_all_tries_are_used_up(stack: Stack, sender: str) -> None:
+    workflow_id = email_reply_id("owner", id_of(sender))
+    workflow = (await stack.temporal()).get_workflow_handle(workflow_id)
+
+    async def look() -> bool:
+        return (await workflow.query("status"))["state"] == "failed"
+
+    await until(look, "the end of all tries")
+
+
+async def refusal(stack: Stack, sender: str) -> aiosmtplib.SMTPDataError:
+    with pytest.raises(aiosmtplib.SMTPDataError) as refused:
+        await stack.send(letter(sender), sender)
+    return refused.value
+
+
+def is_away(response: httpx.Response) -> bool:
+    return (response.status_code, response.headers["content-type"]) == (
+        503,
+        "application/problem+json",
+    )
+
+
+@pytest.mark.xdist_group("kills-1")
+async def test_ctrl_c_and_a_second_start(tmp_path: Path) -> None:
+    async with stack_in(tmp_path / "stack") as stack:
+        for sender in ("sent@example.com", "waiting@example.com"):
+            await stack.send(letter(sender), sender)
+            await stack.reach(id_of(sender), "awaiting_user")
+        await stack.decide(id_of("sent@example.com"), "1")
+        await stack.reach(id_of("sent@example.com"), "reply_sent")
+        seen = await what_is_there(stack)
+        assert [len(part) for part in seen.values()] == [2, 2, 1]
+        assert await stack.interrupt() == 0
+        assert await stack.running() == []
+        assert "Stopped; everything is kept" in stack.output.read_text()
+        await stack.start()
+        assert await what_is_there(stack) == seen
+        await stack.decide(id_of("waiting@example.com"), "1")
+        await stack.reach(id_of("waiting@example.com"), "reply_sent")
+        assert len((await what_is_there(stack))["/dev/outbox"]) == 2
+
+
+async def what_is_there(stack: Stack) -> dict[str, list[object]]:
+    """All mails, the phone's texts, the outbox."""
+    paths = ("/workflow", "/dev/sms", "/dev/outbox")
+    found = [(await stack.client.get(path)).json() for path in paths]
+    return dict(zip(paths, (found[0]["items"], *found[1:]), strict=True))
+
+
+@pytest.mark.xdist_group("kills-2")
+async def test_sigterm_while_sending_waits_for_the_answer(mailbox: Mailbox) -> None:
+    stack, sender = mailbox.stack, "hold-answer@example.com"
+    await mailbox.receive(sender)
+    await mailbox.at_rest(sender)
+    await mailbox.approve(sender)
+    await mailbox.sink.until_reached(sender)
+    assert stack.process is not None
+    stack.process.send_signal(signal.SIGTERM)
+
+    async def stops() -> bool:
+        return "Stopping" in stack.output.read_text()
+
+    await until(stops, "a stop")
+    mailbox.sink.may_go[sender].set()
+    assert await stack.ended() == 0
+    await stack.start()
+    assert await mailbox.rest(sender) == {sender: ("reply_sent", 1)}
