@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from playwright.async_api import BrowserContext, ConsoleMessage, Page
 from stack.process import Stack
 
-
 # What htmx logs of a stream that ended with its page, and of a refresh that a click overtook.
 ENDED = ("[object Event]", "htmx:afterRequest", "htmx:sendAbort")
 

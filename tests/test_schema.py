@@ -1,0 +1,20 @@
+"""The migrations and `schema.py` say the same."""
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import URL, create_engine
+
+from mailroom.adapters.postgres.migrate import upgrade
+from mailroom.adapters.postgres.schema import metadata
+
+
+async def test_migrations_lead_to_the_schema(database: URL) -> None:
+    engine = create_engine(database.set(drivername="postgresql+psycopg"))
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    engine.dispose()
+    assert [one for one in differences if "alembic_version" not in str(one)] == []
+
+
+async def test_migrating_twice_changes_nothing(database: URL) -> None:
+    await upgrade(database)
