@@ -73,6 +73,9 @@ def _begun(request: DraftReplyInput, body: str) -> Change:
         done=False,
         states=(*edited, MailState.AI_GENERATING),
         columns=spoken.model_copy(update={"email_body_preview": body[:PREVIEW]}),
+        detail={"instructions": request.instructions, "via": request.word.via}
+        if request.word
+        else {},
     )
 
 

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
-from mailroom.models import sms_text
+from mailroom.models import sms_notices
 from mailroom.models.email_reply import MAX_EDITS, Notice, Texted, TextOwnerInput
 from mailroom.models.mail import IncomingMail, read_mail
 from mailroom.models.owner import Owner
 from mailroom.models.quotes import newest_text
 from mailroom.models.rows import Change, Columns, SentText
-from mailroom.models.sms_text import DraftNotice, SmsFormat
+from mailroom.models.sms_text import DraftNotice, SmsFormat, draft_texts
 from mailroom.models.states import MailState
 from mailroom.ports import Blobs, EmailStore, Links, Permanent, Texter, TextLog
 
@@ -51,7 +51,7 @@ class TextOwner:
         original = read_mail(await self.blobs.get(request.mail.blob))
         assert request.draft is not None
         draft = (await self.blobs.get(request.draft.blob)).decode()
-        return sms_text.draft_texts(self.prompt(request, original, draft), self.sms_format)
+        return draft_texts(self.prompt(request, original, draft), self.sms_format)
 
     def prompt(self, request: TextOwnerInput, mail: IncomingMail, draft: str) -> DraftNotice:
         assert request.draft is not None
@@ -85,15 +85,15 @@ def about(request: TextOwnerInput) -> str:
     mail, code = request.mail, request.draft.code if request.draft else ""
     match request.notice:
         case Notice.REMINDER:
-            return sms_text.reminder_text(mail.sender, mail.subject, code)
+            return sms_notices.reminder_text(mail.sender, mail.subject, code)
         case Notice.EXPIRED:
-            return sms_text.expired_text(mail.sender, mail.subject)
+            return sms_notices.expired_text(mail.sender, mail.subject)
         case Notice.SEND_UNKNOWN:
-            return sms_text.unknown_text(mail.sender, code)
+            return sms_notices.unknown_text(mail.sender, code)
         case _ if request.stage is None or request.stage == "reply":
-            return sms_text.send_failed_text(mail.sender)
+            return sms_notices.send_failed_text(mail.sender)
         case _:
-            return sms_text.stage_failed_text(request.stage, mail.sender)
+            return sms_notices.stage_failed_text(request.stage, mail.sender)
 
 
 def _row(

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
 
 from mailroom.bridge import health, problems, sms, workflows
+from mailroom.bridge.auth import Who
 from mailroom.bridge.context import Context
+
+description = APIRouter(include_in_schema=False)
 
 
 def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
@@ -14,12 +18,18 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
     app = FastAPI(
         title="Mailroom",
         version=version("mailroom"),
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )
     app.state.context = context
     app.state.sms_limiter = sms.new_limiter()
     problems.install(app)
-    for router in (health.router, sms.router, *more, workflows.router):
+    for router in (description, health.router, sms.router, *more, workflows.router):
         app.include_router(router)
     return app
+
+
+@description.get("/openapi.json")
+async def openapi(request: Request, who: Who) -> JSONResponse:
+    return JSONResponse(request.app.openapi())

@@ -6,9 +6,9 @@ from datetime import timedelta
 from mailroom.adapters.postgres.texts import InboundText
 from mailroom.adapters.postgres.views import Answerable
 from mailroom.bridge.context import Context
-from mailroom.bridge.flows import NoAnswerYet, NotRunning
+from mailroom.bridge.flows import NoAnswerYet, NotRunning, TooBusy
 from mailroom.bridge.workflows import closed
-from mailroom.models import sms_text
+from mailroom.models import sms_notices
 from mailroom.models.base import Frozen
 from mailroom.models.email_reply import Outcome, OwnersWord, SayInput, Verdict
 from mailroom.models.names import owner_notice_id
@@ -88,9 +88,9 @@ class Conversation:
         if len(waiting) == 1:
             return waiting[0]
         if not waiting:
-            return Answer(outcome="nothing_waiting", text=sms_text.nothing_waiting_text())
+            return Answer(outcome="nothing_waiting", text=sms_notices.nothing_waiting_text())
         listed = [(draft.code, draft.sender, draft.subject) for draft in waiting]
-        return Answer(outcome="ambiguous", text=sms_text.waiting_list_text(listed))
+        return Answer(outcome="ambiguous", text=sms_notices.waiting_list_text(listed))
 
     async def _by_code(self, owner: str, code: str) -> Answerable | Answer:
         found = await self.the.views.by_code(owner, code)
@@ -115,7 +115,7 @@ class Conversation:
     async def _decided(self, workflow_id: str, word: OwnersWord) -> Outcome | None:
         try:
             return await self.the.flows.decide(workflow_id, word, DECIDE_WITHIN)
-        except NoAnswerYet:
+        except (NoAnswerYet, TooBusy):
             # The workflow texts the outcome of a word that came as a signal with an ID.
             await self.the.flows.command(workflow_id, word, KEEP_WITHIN)
             return None
@@ -142,7 +142,7 @@ class Conversation:
 
     async def _explain(self, text: InboundText) -> Answer:
         """A short explanation, once per number and hour, none after STOP."""
-        explanation = sms_text.help_text()
+        explanation = sms_notices.help_text()
         if await self.the.texts.may_explain(text.number):
             await self._tell(text, explanation)
         return Answer(outcome="not_understood", text=explanation)

@@ -42,6 +42,10 @@ class NoAnswerYet(Exception):
     """No worker answered in time; the word may still be heard later."""
 
 
+class TooBusy(Exception):
+    """Temporal takes no more of this for now; nothing was done."""
+
+
 class ReplyFlows:
     """What intake, bridge and CLI ask of reply workflows."""
 
@@ -72,7 +76,8 @@ class ReplyFlows:
         return True
 
     async def decide(self, workflow_id: str, word: OwnersWord, within: timedelta) -> Outcome:
-        """Asks by update; raises `NotRunning`, `NoAnswerYet` or `TemporalUnavailable`."""
+        """Asks by update; raises `NotRunning`, `NoAnswerYet`, `TooBusy` or
+        `TemporalUnavailable`."""
         handle = self._client.get_workflow_handle_for(EmailReplyWorkflow.run, workflow_id)
         async with _answered(within):
             return await handle.execute_update(EmailReplyWorkflow.decide, word)
@@ -161,5 +166,7 @@ def _translated(error: RPCError) -> Exception:
             return NotRunning("This mail is closed already.")
         case RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.CANCELLED:
             return NoAnswerYet("No worker answered in time.")
+        case RPCStatusCode.RESOURCE_EXHAUSTED:
+            return TooBusy("Too many answers to this mail at once; try again in a moment.")
         case _:
             return TemporalUnavailable(f"Temporal refused: {error.message}")

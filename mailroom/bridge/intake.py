@@ -48,6 +48,7 @@ class Intake:
         store: EmailStore,
         flows: ReplyFlows,
         owners: Mapping[str, Owner],
+        *,
         reminder_after: timedelta,
         attempts: int,
     ) -> None:

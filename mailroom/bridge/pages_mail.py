@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated
 
@@ -34,7 +35,7 @@ MailHash = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="of the wor
 
 
 class Said(BaseModel):
-    """What a button says. `nonce` is of one rendering: a button pressed twice is one word."""
+    """What a button says. `nonce` is of one rendering: pressed twice is one word."""
 
     offer: Offer
     revision: int | None = None
@@ -132,8 +133,9 @@ def _word(said: Said) -> OwnersWord:
     # A browser sends CRLF, and counts it as one character.
     how = said.how.replace("\r\n", "\n")
     text = {Offer.SEND: "1", Offer.EDIT: f"2 {how}", Offer.IGNORE: "3"}[said.offer]
-    # An ID means the same for good, so each button of each rendering has its own.
-    word_id = f"page/{said.nonce}/{said.offer}" if said.nonce else None
+    # An ID means the same for good, so each text of each rendering has its own.
+    digest = sha256(text.encode()).hexdigest()[:16]
+    word_id = f"page/{said.nonce}/{digest}" if said.nonce else None
     return OwnersWord(text=text, revision=said.revision, id=word_id, via="page")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from mailroom.adapters.temporal import TemporalUnavailable
-from mailroom.bridge.flows import NoAnswerYet
+from mailroom.bridge.flows import NoAnswerYet, TooBusy
 
 log = structlog.get_logger()
 
@@ -46,6 +46,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     for unavailable in (TemporalUnavailable, NoAnswerYet, OperationalError, PoolTimeoutError):
         app.add_exception_handler(unavailable, _unavailable)
+    app.add_exception_handler(TooBusy, _busy)
     app.add_exception_handler(SQLAlchemyError, _refused_by_store)
 
 
@@ -74,6 +75,10 @@ async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     log.warning("a request met something that is away", error=str(error), path=request.url.path)
     detail = str(error) if isinstance(error, TemporalUnavailable | NoAnswerYet) else _STORE_AWAY
     return problem_response(503, detail, {"Retry-After": "5"})
+
+
+async def _busy(request: Request, error: Exception) -> JSONResponse:
+    return problem_response(429, str(error), {"Retry-After": "1"})
 
 
 async def _refused_by_store(request: Request, error: Exception) -> JSONResponse:

@@ -1,6 +1,6 @@
 """Mails by their Message-ID: look, decide, retry, time out (seed 003's endpoints)."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from mailroom.adapters.postgres.statistics import Statistics
 from mailroom.adapters.postgres.views import TimelineEntry, WorkflowState
+from mailroom.bridge.api_route import ApiRoute
 from mailroom.bridge.auth import Caller, The, Who
 from mailroom.bridge.context import Context
 from mailroom.bridge.flows import NotRunning
@@ -17,14 +18,15 @@ from mailroom.bridge.intake import Arrival
 from mailroom.bridge.problems import Problem
 from mailroom.models.email_reply import Outcome, OwnersWord, Verdict
 from mailroom.models.names import REASON_SEND_UNKNOWN
-from mailroom.models.states import MailState, is_final
+from mailroom.models.states import MailState
 
-router = APIRouter(tags=["workflow"])
+router = APIRouter(tags=["workflow"], route_class=ApiRoute)
 
 DECIDE_WITHIN = timedelta(seconds=20)
 FAILED = (MailState.FAILED,)
 AWAITING = (MailState.AWAITING_USER,)
 PAGE_LIMIT = 200
+LARGEST_ID = 2**63 - 1
 
 
 class WorkflowPage(BaseModel):
@@ -48,7 +50,9 @@ class Done(BaseModel):
     detail: str
 
 
-Cursor = Annotated[int | None, Query(ge=1, description="`next_cursor` of the page before")]
+Cursor = Annotated[
+    int | None, Query(ge=1, le=LARGEST_ID, description="`next_cursor` of the page before")
+]
 Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT)]
 
 
@@ -85,7 +89,9 @@ async def everything(
 async def expire(message_id: str, the: The, who: Who) -> Done:
     """Ends the wait for the owner at once: ignored, and the owner is told."""
     row = await the_mail(the, who, message_id)
-    await _running(the.flows.expire(row.workflow_id), row)
+    if row.current_state is MailState.USER_APPROVED:
+        raise Problem(HTTPStatus.CONFLICT, "The wait is over: this mail is user approved.")
+    await _running(the, the.flows.expire(row.workflow_id), row)
     return Done(detail="The wait for the owner ends now.")
 
 
@@ -100,7 +106,7 @@ async def retry(message_id: str, the: The, who: Who) -> Done:
             HTTPStatus.CONFLICT,
             "The reply may have been sent. Decide 1 to send it again, or 3 to leave it.",
         )
-    await _running(the.flows.retry(row.workflow_id), row)
+    await _running(the, the.flows.retry(row.workflow_id), row)
     return Done(detail=f"The stage {row.failed_stage} is tried again.")
 
 
@@ -131,7 +137,9 @@ async def accept(
     recipient: Annotated[list[str] | None, Query(description="envelope recipients")] = None,
 ) -> AcceptedMail:
     """Takes one mail (`Content-Type: message/rfc822`) as if it had come by SMTP."""
-    raw = await _body(request, the.limits.max_message_bytes)
+    raw = await request.body()
+    if not raw:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "The mail is empty.")
     accepted = await the.intake.accept(Arrival(raw, sender, recipient or ()))
     return AcceptedMail(
         workflow_id=accepted.workflow_id, message_id=accepted.message_id, new=accepted.new
@@ -154,7 +162,8 @@ async def page_of(
 async def the_mail(the: Context, who: Caller, message_id: str) -> WorkflowState:
     """The caller's mail with this Message-ID, with or without angle brackets."""
     wrapped = message_id if message_id.startswith("<") else f"<{message_id}>"
-    rows = await the.views.find(who.owners, wrapped)
+    # No Message-ID has what no text of PostgreSQL can have.
+    rows = await the.views.find(who.owners, wrapped) if "\0" not in wrapped else []
     if not rows:
         raise Problem(HTTPStatus.NOT_FOUND, f"There is no mail {wrapped}.")
     if len(rows) > 1:
@@ -169,7 +178,12 @@ async def decision(the: Context, row: WorkflowState, word: OwnersWord) -> Outcom
     try:
         return await the.flows.decide(row.workflow_id, word, DECIDE_WITHIN)
     except NotRunning:
-        return closed(row)
+        return closed(await _now(the, row))
+
+
+async def _now(the: Context, row: WorkflowState) -> WorkflowState:
+    """The row as a workflow that has ended left it; it was open when `row` was read."""
+    return await the.views.by_workflow(row.workflow_id) or row
 
 
 def closed(row: WorkflowState) -> Outcome:
@@ -180,22 +194,8 @@ def closed(row: WorkflowState) -> Outcome:
     )
 
 
-async def _running(signalled: object, row: WorkflowState) -> None:
+async def _running(the: Context, signalled: Awaitable[None], row: WorkflowState) -> None:
     try:
-        await signalled  # type: ignore[misc]
+        await signalled
     except NotRunning as error:
-        raise Problem(HTTPStatus.CONFLICT, closed(row).text) from error
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    too_large = Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A mail may have {limit:,} bytes at most."
-    )
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise too_large
-    if not body:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "The mail is empty.")
-    return bytes(body)
+        raise Problem(HTTPStatus.CONFLICT, closed(await _now(the, row)).text) from error

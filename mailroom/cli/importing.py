@@ -14,6 +14,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from mailroom.adapters.settings import Settings, load_settings
 from mailroom.cli.client import Away, Bridge, Refused, bridge
@@ -68,7 +69,7 @@ class Import:
 
     def _refuse(self, source: str, detail: str) -> None:
         self.summary.refused += 1
-        self._bar.console.print(clean(f"{source}: {detail}"), markup=False)
+        self._bar.console.print(Text(clean(f"{source}: {detail}")))
         if len(self.summary.problems) < PROBLEMS_KEPT:
             self.summary.problems.append({"source": source, "detail": detail})
 

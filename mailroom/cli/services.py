@@ -131,7 +131,7 @@ async def smtp_server(settings: Settings) -> Finding:
         mend = "Correct EMAIL_ADDRESS and EMAIL_PASSWORD; Gmail wants an app password."
         return failed("SMTP server", f"{where} refused the login ({error.message})", mend)
     except (aiosmtplib.SMTPException, OSError) as error:
-        return _smtp_problem(where, error)
+        return smtp_problem(where, error)
 
 
 async def _smtp_session(settings: Settings, where: str) -> Finding:
@@ -171,7 +171,7 @@ def _smtp_answers(where: str, host: str, certificate: dict[str, str] | None) -> 
     return warning("SMTP server", f"{where} answers, without encryption", mend)
 
 
-def _smtp_problem(where: str, error: Exception) -> Finding:
+def smtp_problem(where: str, error: Exception) -> Finding:
     certificate = _certificate_error(error)
     if certificate:
         mend = "Correct GMAIL_SMTP_SERVER, or give the server a certificate for that name."

@@ -1,9 +1,7 @@
 """`mailroom dev`: the whole stack in one folder and one process."""
 
-import asyncio
 import os
-import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from mailroom.adapters.settings import Settings
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Secrets
 from mailroom.local import inbound, outbox, phone, secrets, serving
-from mailroom.local.logs import log_to
+from mailroom.local.logs import log_to_file
 from mailroom.local.samples import send_samples
 from mailroom.local.servers import (
     TemporalPorts,
@@ -50,25 +48,11 @@ class Running:
     data_dir: Path
 
 
-async def run(settings: Settings, *, samples: bool, up: Callable[[Running], None]) -> None:
-    """Runs until SIGINT or SIGTERM; `up` is called once all is there."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, stop.set)
-    async with stack(settings, samples=samples) as running:
-        up(running)
-        await stop.wait()
-    # The SDK's threads end a moment after its last call; an interpreter that finalises before
-    # that can abort (exit 134, seen in 16 of 76 runs, and in none with this pause).
-    await asyncio.sleep(0.2)
-
-
 @asynccontextmanager
 async def stack(settings: Settings, *, samples: bool) -> AsyncIterator[Running]:
     """Everything, started in the order of need and stopped in the reverse order."""
     folder = prepared(settings.mailroom_data_dir)
-    log_to(folder / "logs" / "mailroom.log", settings.mailroom_log_level)
+    log_to_file(folder / "logs" / "mailroom.log", settings.mailroom_log_level)
     async with AsyncExitStack() as on_exit:
         on_exit.enter_context(only_one(folder))
         listener = on_exit.enter_context(
@@ -76,7 +60,8 @@ async def stack(settings: Settings, *, samples: bool) -> AsyncIterator[Running]:
         )
         database = await servers(on_exit, settings, folder)
         catcher = outbox.Outbox(folder / "outbox")
-        catcher_server = await on_exit.enter_async_context(await catcher.listen())
+        catcher_server = await catcher.listen()
+        on_exit.callback(catcher_server.close)
         port = listener.getsockname()[1]
         settings = local(settings, folder, port, inbound.port_of(catcher_server))
         adapters = await on_exit.enter_async_context(
@@ -84,7 +69,9 @@ async def stack(settings: Settings, *, samples: bool) -> AsyncIterator[Running]:
         )
         await temporal.add_search_attributes(adapters.client, ALL)
         await on_exit.enter_async_context(worker(adapters, settings))
-        smtp = await edges(on_exit, adapters, settings, database, catcher, listener)
+        smtp = await edges(
+            on_exit, adapters, settings, database=database, catcher=catcher, listener=listener
+        )
         if samples:
             owner = next(iter(adapters.owners.values()))
             await send_samples(owner, settings.mailroom_smtp_host, smtp)
@@ -117,6 +104,7 @@ async def edges(
     on_exit: AsyncExitStack,
     adapters: Adapters,
     settings: Settings,
+    *,
     database: URL,
     catcher: outbox.Outbox,
     listener: socket,
@@ -133,13 +121,7 @@ async def edges(
     )
     routers = [phone.router(handset, adapters.http), outbox.router(catcher)]
     await on_exit.enter_async_context(serving.served(create_app(context, routers), listener))
-    server = await inbound.listen(
-        context.intake,
-        settings.mailroom_smtp_host,
-        settings.mailroom_smtp_port,
-        settings.mailroom_max_message_bytes,
-    )
-    await on_exit.enter_async_context(server)
+    server = await on_exit.enter_async_context(inbound.receiving(context.intake, settings))
     return inbound.port_of(server)
 
 

@@ -5,11 +5,14 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from mailroom.adapters.settings import Settings
 from mailroom.bridge.intake import Arrival, Intake
 
 log = structlog.get_logger()
@@ -28,7 +31,7 @@ class InboundHandler:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
 
-    async def handle_RCPT(  # noqa: N802  aiosmtpd's name
+    async def handle_RCPT(
         self,
         server: SMTP,
         session: Session,
@@ -41,11 +44,9 @@ class InboundHandler:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(  # noqa: N802  aiosmtpd's name
-        self, server: SMTP, session: Session, envelope: Envelope
-    ) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         raw = envelope.original_content or b""
-        arrival = Arrival(raw, envelope.mail_from or "", tuple(envelope.rcpt_tos))
+        arrival = Arrival(raw, _sender(envelope), tuple(envelope.rcpt_tos))
         try:
             async with asyncio.timeout(ACCEPT_SECONDS):
                 accepted = await self._intake.accept(arrival)
@@ -55,11 +56,40 @@ class InboundHandler:
         return f"250 2.0.0 Accepted as {accepted.workflow_id}"
 
 
+@asynccontextmanager
+async def receiving(intake: Intake, settings: Settings) -> AsyncIterator[asyncio.Server]:
+    """An SMTP server while the block runs."""
+    server = await listen(
+        intake,
+        settings.mailroom_smtp_host,
+        settings.mailroom_smtp_port,
+        settings.mailroom_max_message_bytes,
+    )
+    try:
+        yield server
+    finally:
+        # Clients that keep a connection open are not waited for: what they were not told was
+        # accepted they keep.
+        server.close()
+
+
+def _sender(envelope: Envelope) -> str:
+    """The envelope sender; "" for the null path, which aiosmtpd calls "<>"."""
+    sender = str(envelope.mail_from or "")
+    return "" if sender == "<>" else sender
+
+
+class _Smtp(SMTP):
+    # RFC 5321 §4.5.3.1.6: 1,000 bytes, and more where possible. Programs write longer lines, and
+    # their mail would be lost if it was refused.
+    line_length_limit = 1024 * 1024
+
+
 async def listen(intake: Intake, host: str, port: int, max_bytes: int) -> asyncio.Server:
     """An SMTP server; `port` 0 takes a free one."""
     loop = asyncio.get_running_loop()
     factory = partial(
-        SMTP,
+        _Smtp,
         InboundHandler(intake),
         data_size_limit=max_bytes,
         enable_SMTPUTF8=True,

@@ -13,8 +13,7 @@ T = TypeVar("T")
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run` for work that connects to Temporal."""
-    import uvloop
-    return uvloop.run(_with_last_threads(work))
+    return asyncio.run(_with_last_threads(work))
 
 
 async def _with_last_threads(work: Coroutine[Any, Any, T]) -> T:

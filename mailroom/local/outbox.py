@@ -42,9 +42,7 @@ class Outbox:
         self._parsed: dict[str, OutboxMail] = {}
         self.changed = asyncio.Condition()
 
-    async def handle_DATA(  # noqa: N802  aiosmtpd's name
-        self, server: SMTP, session: Session, envelope: Envelope
-    ) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         name = self.keep(envelope.original_content or b"")
         async with self.changed:
             self.changed.notify_all()

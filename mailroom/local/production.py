@@ -4,15 +4,11 @@ They keep nothing: Temporal, PostgreSQL and the object store do. Settings come f
 environment; every bridge and worker gets the same.
 """
 
-import asyncio
 import base64
 import binascii
-import logging
-import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
-import structlog
 from pydantic import SecretStr
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, ProgrammingError
@@ -24,14 +20,10 @@ from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.settings import BadConfiguration, Settings
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Secrets
-from mailroom.bridge.intake import Intake
 from mailroom.local import inbound, secrets, serving
 from worker import Adapters, connected, database_url
 from worker import worker as worker_of
 from workflows.search_attributes import ALL
-
-# Clients that keep a connection open are not waited for.
-STOP_SECONDS = 3
 
 
 class StoreUnusable(Exception):
@@ -61,7 +53,7 @@ async def bridging(settings: Settings, *, smtp: bool) -> AsyncIterator[list[str]
         await on_exit.enter_async_context(serving.served(create_app(context), listener))
         addresses = [f"http://{host}:{listener.getsockname()[1]}"]
         if smtp:
-            server = await on_exit.enter_async_context(_inbound(context.intake, settings))
+            server = await on_exit.enter_async_context(inbound.receiving(context.intake, settings))
             addresses.append(f"smtp://{settings.mailroom_smtp_host}:{inbound.port_of(server)}")
         yield addresses
 
@@ -119,32 +111,6 @@ def required(secret: SecretStr | None, name: str, how: str) -> str:
     return secret.get_secret_value()
 
 
-def log_to_stdout(level: str) -> None:
-    """JSON lines, for whatever collects the output of containers."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processor=structlog.processors.JSONRenderer(), foreign_pre_chain=shared
-        )
-    )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # Their lines carry addresses with tokens in them, and one comes for every request.
-    for talkative in ("httpx", "mail.log", "uvicorn.access"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
-
-
 @asynccontextmanager
 async def _adapters(settings: Settings) -> AsyncIterator[tuple[Adapters, URL]]:
     """Everything that touches the world, once the store is known to be usable."""
@@ -153,22 +119,6 @@ async def _adapters(settings: Settings) -> AsyncIterator[tuple[Adapters, URL]]:
     await check_store(database)
     async with connected(settings, database, secrets.derived(token, "links")) as adapters:
         yield adapters, database
-
-
-@asynccontextmanager
-async def _inbound(intake: Intake, settings: Settings) -> AsyncIterator[asyncio.Server]:
-    server = await inbound.listen(
-        intake,
-        settings.mailroom_smtp_host,
-        settings.mailroom_smtp_port,
-        settings.mailroom_max_message_bytes,
-    )
-    try:
-        yield server
-    finally:
-        server.close()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(server.wait_closed(), STOP_SECONDS)
 
 
 def _unusable(database: URL, error: DBAPIError) -> StoreUnusable:

@@ -41,8 +41,8 @@ def bridge_context(
             PostgresEmails(adapters.engines.write),
             flows,
             adapters.owners,
-            settings.reminder_after,
-            settings.max_retry_attempts,
+            reminder_after=settings.reminder_after,
+            attempts=settings.max_retry_attempts,
         ),
         views=PostgresViews(adapters.engines.read),
         statistics=PostgresStatistics(adapters.engines.read),
@@ -72,6 +72,14 @@ async def listening(database: URL) -> AsyncIterator[EventFeed]:
 
 class _Server(uvicorn.Server):
     """Signals are the caller's: the order of a stop is decided there."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -108,8 +116,7 @@ async def served(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        while not server.started:
-            await asyncio.sleep(0.01)
+        await server.up.wait()
         yield
     finally:
         server.should_exit = True

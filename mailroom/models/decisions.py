@@ -15,7 +15,7 @@ from mailroom.models.email_reply import (
     Verdict,
 )
 from mailroom.models.names import REASON_SEND_UNKNOWN
-from mailroom.models.states import MailState, Stage, is_final
+from mailroom.models.states import Stage, is_final
 from mailroom.models.words import Approve, Edit, Ignore, Reserved, Unclear, parse_word
 
 _Decision = Approve | Edit | Ignore
@@ -55,9 +55,13 @@ def _why_not(
         )
     if progress.failed_stage is Stage.REPLY:
         return _after_failed_send(command, progress)
-    if isinstance(command, Edit) and progress.edits >= MAX_EDITS:
-        return f"The draft was edited {MAX_EDITS} times: send it (1) or ignore it (3)."
-    return None
+    return _too_many_edits(command, progress)
+
+
+def _too_many_edits(command: _Decision, progress: Progress) -> str | None:
+    if not isinstance(command, Edit) or progress.edits < MAX_EDITS:
+        return None
+    return f"The draft was edited {MAX_EDITS} times: send it (1) or ignore it (3)."
 
 
 def _without_draft(command: _Decision, progress: Progress) -> str | None:

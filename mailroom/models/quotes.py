@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from mailparser_reply.parser import EmailMessage, EmailReply
 
-from mailroom.models.text import guarded
+from mailroom.models.decoding import guarded
 
 LENGTH = 200_000
 # The library takes quadratic time in long lines, in runs of blank ones and in the whole.

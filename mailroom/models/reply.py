@@ -5,20 +5,19 @@ All but the text comes from code (RFC 5322 §3.6.4), and one request always make
 
 import hashlib
 import re
-from email.header import Header
-from email.headerregistry import BaseHeader, HeaderRegistry
 from email.message import EmailMessage
-from email.policy import SMTP, Policy
 from email.utils import quote
-from typing import Any
 
 import idna
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AwareDatetime, Field
 
+from mailroom.models.addresses import Address
 from mailroom.models.base import Frozen
-from mailroom.models.mail import MESSAGE_ID, MESSAGE_ID_LENGTH, SUBJECT_LENGTH, Address
-from mailroom.models.text import guarded, one_line, printable
+from mailroom.models.decoding import guarded
+from mailroom.models.header_folding import ASCII, UTF8, encoded, is_plain
+from mailroom.models.mail import MESSAGE_ID, MESSAGE_ID_LENGTH, SUBJECT_LENGTH
+from mailroom.models.text import one_line, printable
 
 MAX_RECIPIENTS = 10
 NAME_LENGTH = 200
@@ -65,11 +64,11 @@ def build_reply(request: ReplyRequest) -> bytes:
 
     Raises UnsafeHeader or NoRecipient, with a sentence for the owner.
     """
-    message = EmailMessage(policy=_UTF8 if needs_smtputf8(request) else _ASCII)
+    message = EmailMessage(policy=UTF8 if needs_smtputf8(request) else ASCII)
     sender = Address(name=request.from_name or "", address=request.from_address)
     message["From"] = _mailbox(sender, "From")
     message["To"] = _mailboxes(_answered(request.sender, request.reply_to), "To")
-    message["Subject"] = _encoded(_subject(request.subject), "Subject")
+    message["Subject"] = encoded(_subject(request.subject), "Subject")
     message["Date"] = request.date
     message["Message-ID"] = _message_id(request.message_id)
     if not request.message_id_derived:
@@ -179,43 +178,5 @@ def _mailbox(one: Address, header: str) -> str:
     name, address = one_line(_safe(one.name), NAME_LENGTH), _usable(one.address)
     if not name:
         return address
-    words = f'"{quote(name)}"' if _is_plain(name) else _encoded(name, header) + "\t"
+    words = f'"{quote(name)}"' if is_plain(name) else encoded(name, header) + "\t"
     return f"{words} <{address}>"
-
-
-def _is_plain(words: str) -> bool:
-    return words.isascii() and "=?" not in words
-
-
-def _encoded(words: str, header: str) -> str:
-    charset = "us-ascii" if _is_plain(words) else "utf-8"
-    return Header(words, charset, 76, header).encode(linesep="\t")
-
-
-class _Folded(BaseHeader):
-    """A header whose tabs say where it is folded.
-
-    The standard library encodes long Message-IDs (RFC 2047 §5 forbids it), loses spaces between
-    encoded words, and the quotes of long names, whose commas then make other mailboxes.
-    """
-
-    max_count = 1
-
-    @classmethod
-    def parse(cls, value: str, kwds: dict[str, Any]) -> None:
-        kwds["parse_tree"], kwds["decoded"] = None, value
-
-    def fold(self, *, policy: Policy) -> str:
-        return f"{self.name}: {self.replace(chr(9), policy.linesep)}{policy.linesep}"
-
-
-def _registry() -> HeaderRegistry:
-    registry = HeaderRegistry()
-    for name in ("from", "to", "subject", "message-id", "in-reply-to", "references"):
-        registry.map_to_type(name, _Folded)
-    return registry
-
-
-# RFC 6152: what is beyond ASCII would need a next hop with 8BITMIME.
-_ASCII = SMTP.clone(header_factory=_registry(), cte_type="7bit")
-_UTF8 = _ASCII.clone(utf8=True)

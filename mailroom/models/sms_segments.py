@@ -14,7 +14,7 @@ import smsutil
 
 from mailroom.models.base import Frozen
 from mailroom.models.codes import CODE
-from mailroom.models.words import visible
+from mailroom.models.text import one_line
 
 _MOST_PER_PART = 160
 _LONGEST_WORD_TAIL = 20
@@ -60,6 +60,16 @@ def longest(text: str, max_parts: int, render: Callable[[str], str]) -> str:
     return _until(text, max(0, too_long - 1))
 
 
+def with_subject(subject: str, parts: int, render: Callable[[str], str]) -> str:
+    """`render(subject)`, with as much of the subject as fits; a part more if that is little."""
+
+    def cut(shown: str) -> str:
+        return render(shown if shown == subject else f"{shown}...")
+
+    parts += not fits(cut(subject[:12]), parts)
+    return cut(longest(subject, parts, cut))
+
+
 def fit(text: str, max_parts: int) -> str:
     """`text`, or its longest beginning with an ellipsis, in `max_parts` segments."""
     if fits(text, max_parts):
@@ -80,10 +90,6 @@ def _until(text: str, length: int) -> str:
         space = re.search(rf"\s+\S{{0,{_LONGEST_WORD_TAIL}}}\Z", head)
         head = head[: space.start()] if space and space.start() else head
     return head.rstrip()
-
-
-def one_line(text: str) -> str:
-    return " ".join(visible(text).split())
 
 
 # Typographic marks to their GSM-7 kin, so that one apostrophe doesn't make a text UCS-2; and all
@@ -109,7 +115,7 @@ def short(text: str, units: int) -> str:
 _HARMLESS = re.compile(r"[\w\s.,:;!?'&()/+%@#-]*")
 
 
-def guarded(text: str, units: int) -> str:
+def bare_or_quoted(text: str, units: int) -> str:
     """At most `units` of somebody's `quotable` words: bare if they can be taken for no command of
     ours, else in quotes."""
     text = short(text, units)

@@ -5,13 +5,20 @@ in quotes that it cannot close: it cannot imitate the command line under it.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import StrEnum
 from unicodedata import normalize
 
 from mailroom.models.base import Frozen
-from mailroom.models.sms_segments import fits, guarded, longest, quotable, segments, short
-from mailroom.models.states import Stage
+from mailroom.models.sms_segments import (
+    bare_or_quoted,
+    fits,
+    longest,
+    quotable,
+    segments,
+    short,
+    with_subject,
+)
 
 AUTO_SEGMENTS = 2
 CONDENSED_SEGMENTS = 4
@@ -90,8 +97,8 @@ def _address(n: DraftNotice) -> str:
 
 def _who(n: DraftNotice) -> str:
     if n.sender_name and not _name_pretends(n):
-        return guarded(n.sender_name, 40)
-    return guarded(_address(n), 64)
+        return bare_or_quoted(n.sender_name, 40)
+    return bare_or_quoted(_address(n), 64)
 
 
 def _mail(n: DraftNotice) -> str:
@@ -147,25 +154,15 @@ def _text(text: str, render: Callable[[str], str]) -> tuple[str, str]:
     return shown, render(shown)
 
 
-def _subject(subject: str, parts: int, render: Callable[[str], str]) -> str:
-    """`render(subject)`, with as much of the subject as fits; a part more if that is little."""
-
-    def cut(shown: str) -> str:
-        return render(shown if shown == subject else f"{shown}...")
-
-    parts += not fits(cut(subject[:12]), parts)
-    return cut(longest(subject, parts, cut))
-
-
 def _notification(n: DraftNotice) -> str:
     address = _address(n)
-    name = guarded(n.sender_name, 40)
+    name = bare_or_quoted(n.sender_name, 40)
     sender = f"{name} <{address}>" if n.sender_name else address
 
     def render(subject: str) -> str:
-        return f"Email from: {sender}\nSubject: {guarded(subject, 400)}\n{n.code}{_NUMBER}"
+        return f"Email from: {sender}\nSubject: {bare_or_quoted(subject, 400)}\n{n.code}{_NUMBER}"
 
-    text = _subject(n.subject or "(none)", TEXT_SEGMENTS, render)
+    text = with_subject(n.subject or "(none)", TEXT_SEGMENTS, render)
     return text.removesuffix(_NUMBER)
 
 
@@ -193,77 +190,3 @@ def _drafts(n: DraftNotice) -> list[str]:
         texts.append(text)
         label, rest = "Draft, continued", rest[len(shown) :].lstrip()
     return [*texts, _text(rest, last)[1]]
-
-
-def _about(sender: str, subject: str, render: Callable[[str], str]) -> str:
-    """One segment where possible, else two; `render` gets 'John, "Meeting"'."""
-    who = guarded(quotable(sender), 40)
-    return _subject(quotable(subject) or "(no subject)", 1, lambda s: render(f'{who}, "{s}"'))
-
-
-def reminder_text(sender_name: str, subject: str, code: str) -> str:
-    commands = f"1=Send 2=Edit 3=Ignore {code}"
-    return _about(sender_name, subject, lambda mail: f"Still waiting: {mail}\n{commands}")
-
-
-def expired_text(sender_name: str, subject: str, hours: int = 48) -> str:
-    tail = f"ignored after {hours} h without an answer. Nothing was sent."
-    return _about(sender_name, subject, lambda mail: f"{mail}: {tail}")
-
-
-def send_failed_text(sender: str) -> str:
-    return f"⚠️ Failed to send reply to {short(quotable(sender), 60)}. Check logs."
-
-
-_FAILED = {
-    Stage.DRAFT: "No draft could be made for the mail from {}.",
-    Stage.SMS: "The text about the draft for {} could not be sent.",
-    Stage.REPLY: "The reply to {} could not be sent.",
-}
-
-
-def stage_failed_text(stage: Stage, sender: str) -> str:
-    who = guarded(quotable(sender), 40)
-    return _FAILED[stage].replace("{}", who) + " It waits for a retry; see the page."
-
-
-def unknown_text(sender: str, code: str) -> str:
-    """After a connection that was lost between the final dot and its answer (RFC 1047)."""
-    who = guarded(quotable(sender), 40)
-    return f"The reply to {who} may have been sent: 1=Send again 3=Leave {code}"
-
-
-def waiting_list_text(waiting: Sequence[tuple[str, str, str]]) -> str:
-    """The drafts a bare answer could mean: (code, sender, subject) of each."""
-    lines = ["Several drafts wait. Answer 1, 2 or 3 with a code:"]
-    for count, (code, sender, subject) in enumerate(waiting):
-        who, what = guarded(quotable(sender), 24), short(quotable(subject), 30)
-        more = f"and {len(waiting) - count:,} more"
-        line = f'{code} {who}: "{what}"'
-        if not fits("\n".join([*lines, line, more]), CONDENSED_SEGMENTS):
-            return "\n".join([*lines, more])
-        lines.append(line)
-    return "\n".join(lines)
-
-
-def nothing_waiting_text() -> str:
-    return "No draft is waiting for an answer."
-
-
-def help_text() -> str:
-    return (
-        "Mailroom texts you each mail with a draft. Answer 1 to send it, 2 and what to change, "
-        "or 3 to ignore it, with the code if several wait."
-    )
-
-
-def too_many_edits_text(code: str) -> str:
-    return f"Ten edits were made, and no more are possible.\n1=Send 3=Ignore {code}"
-
-
-def older_revision_text(code: str) -> str:
-    return f"That answers an older draft; nothing was done. Answer the newest text: {code}"
-
-
-def already_answered_text(what: str) -> str:
-    return f"This was answered already ({short(quotable(what), 60)}). Nothing was changed."

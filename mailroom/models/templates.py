@@ -10,7 +10,8 @@ from pydantic import Field, field_validator
 
 from mailroom.models.base import Frozen
 from mailroom.models.edits import apply_edit
-from mailroom.models.sms_segments import one_line, short
+from mailroom.models.sms_segments import short
+from mailroom.models.text import one_line
 
 PLACEHOLDERS = ("first_name", "subject", "owner_name")
 NOTE = "template"

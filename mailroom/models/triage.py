@@ -8,9 +8,9 @@ from collections.abc import Collection, Sequence
 
 import idna
 
+from mailroom.models.decoding import guarded
 from mailroom.models.mail import IncomingMail
 from mailroom.models.reply import NoRecipient, UnsafeHeader, answer_addresses
-from mailroom.models.text import guarded
 
 MAX_RECEIVED = 50
 

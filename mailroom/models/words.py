@@ -11,6 +11,7 @@ from pydantic import Field
 
 from mailroom.models.base import Frozen
 from mailroom.models.codes import SHAPE
+from mailroom.models.text import visible
 
 MAX_LENGTH = 2_000
 
@@ -133,18 +134,3 @@ def _folded(text: str) -> str:
 
 def _lines(text: str) -> str:
     return "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()
-
-
-# Not of the categories below, and yet nothing to see: fillers, blanks, variation selectors
-# (Unicode, Default_Ignorable_Code_Point; U+2800 besides).
-_BLANKS = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
-)
-
-
-# Here, not beside its other users in sms_segments: workflows import this file, and smsutil
-# registers a codec for good each time a sandbox imports it.
-def visible(text: str) -> str:
-    """Without what nobody sees: control, bidirectional, zero-width and tag characters."""
-    kept = (c for c in text if c.isspace() or unicodedata.category(c) not in {"Cc", "Cf", "Cs"})
-    return _BLANKS.sub("", "".join(kept))

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 import httpx
 import pytest
-from conftest import TOKEN, WEBHOOK_SECRET, House, bridge_on
+from house import TOKEN, WEBHOOK_SECRET, House, bridge_on
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.service import RPCError, RPCStatusCode

@@ -43,8 +43,9 @@ async def test_a_mail_is_answered_on_the_page(person: Person, post: Post):
     await expect(page.get_by_role("button", name="Send")).to_have_count(0)
     await page.get_by_role("link", name="outbox", exact=True).click()
     left = page.locator("article", has_text=f"Re: {subject}")
-    await left.get_by_text("Threading").click()
     await expect(left).to_contain_text("@example.com>")
+    await left.get_by_text("The thread").click()
+    await expect(left.get_by_text("References")).to_be_visible()
 
 
 async def test_an_edit_makes_a_new_draft_and_the_old_page_decides_nothing(
@@ -83,16 +84,17 @@ async def test_a_click_during_a_refresh_counts(person: Person, post: Post):
     page = await person.open()
     await open_mail(page, subject)
     await expect(page.locator("#state")).to_have_text("waits for you")
-    clicked = asyncio.Event()
+    asked, clicked = asyncio.Event(), asyncio.Event()
 
     async def late(route: Route) -> None:
+        asked.set()
         await clicked.wait()
         with suppress(Error):
             await route.continue_()
 
     await page.route("**/state", late)
-    async with page.expect_request("**/state"):
-        await page.evaluate(REFRESH)
+    await page.evaluate(REFRESH)
+    await asyncio.wait_for(asked.wait(), 15)
     await page.get_by_role("button", name="Send", exact=True).click()
     clicked.set()
     await expect(page.locator("#notice")).to_have_text("The reply is on its way.")

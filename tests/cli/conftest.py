@@ -7,18 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_bridge import TOKEN, FakeBridge, fake_bridge
+from fake_bridge import TOKEN, FakeBridge, Run, fake_bridge
 from typer.testing import CliRunner, Result
 
 from mailroom.adapters.settings import Settings
 from mailroom.cli.main import app
 
-Run = Callable[..., Result]
 ROOT = Path(__file__).parents[2]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "stack: starts the whole local stack")
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import hashlib
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,9 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from typer.testing import Result
 
+Run = Callable[..., Result]
 TOKEN = "a-token-for-the-command-line"
 
 

@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from conftest import Run
-from fake_bridge import FakeBridge, mail
+from fake_bridge import FakeBridge, Run, mail
 from rich.console import Console
 
 from mailroom.cli.mails import Mail, mail_table

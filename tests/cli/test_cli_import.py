@@ -6,8 +6,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from conftest import Run
-from fake_bridge import FakeBridge
+from fake_bridge import FakeBridge, Run
 
 from mailroom.cli import importing
 from mailroom.cli.mail_files import mails_in

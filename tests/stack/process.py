@@ -21,8 +21,11 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from mailroom.adapters.settings import Settings
+from mailroom.models.states import MailState, is_final
 
 T = TypeVar("T")
+
+FINAL = [state for state in MailState if is_final(state)]
 
 # Generous: the machines of CI are slow, and others run tests beside us.
 WAIT_SECONDS = 60.0
@@ -229,16 +232,21 @@ class Stack:
     async def reach(self, message_id: str, *states: str) -> dict[str, object]:
         """The mail, once it is in one of these states."""
 
-        async def look() -> dict[str, object]:
-            row = await self.row(message_id)
-            seen.append(str(row.get("current_state")))
-            return row if row.get("current_state") in states else {}
+        async def look() -> bool:
+            row.clear()
+            row.update(await self.row(message_id))
+            state = row.get("current_state")
+            if state not in states and state in FINAL:
+                raise AssertionError(f"{message_id} ended as {state}: {row['reason']}")
+            return state in states
 
-        seen: list[str] = []
+        row: dict[str, object] = {}
         try:
-            return await until(look, f"{message_id} in {' or '.join(states)}")
+            await until(look, f"{message_id} in {' or '.join(states)}")
         except AssertionError as error:
-            raise AssertionError(f"{error}; it is {seen[-1:]}") from None
+            known = ("current_state", "reason", "error_message")
+            raise AssertionError(f"{error}, {[row.get(name) for name in known]}") from None
+        return row
 
     async def decide(self, message_id: str, word: str) -> httpx.Response:
         path = f"/workflow/{quote(message_id, safe='')}/decide"

@@ -91,22 +91,22 @@ async def test_unicode_addresses_and_headers_arrive_as_they_were_sent(
     stack: Stack, smtp: aiosmtplib.SMTP, one: str
 ) -> None:
     message = EmailMessage(policy=SMTPUTF8)
-    message["From"] = "Jürgen Größe <jürgen@exämple.com>"
+    message["From"] = "Jürgen Größe <jürgen@x.y>"
     message["To"] = "büro@mailroom.test"
     message["Subject"] = f"Grüße aus 東京 {one}"
-    message["Message-ID"] = f"<{one}@exämple.com>"
+    message["Message-ID"] = f"<{one}@x.y>"
     message.set_content("Schöne Grüße!\r\n..\r\n.dot\r\n", cte="8bit")
     raw = message.as_bytes()
     assert "東京".encode() in raw
     options = ["SMTPUTF8", "BODY=8BITMIME"]
     await smtp.sendmail("jürgen@exämple.com", ["büro@mailroom.test"], raw, mail_options=options)
-    row = await stack.reach(f"<{one}@exämple.com>", "awaiting_user")
+    row = await stack.reach(f"<{one}@x.y>", "awaiting_user")
     assert stored(stack, row["blob"]) == raw
     assert (row["email_from"], row["email_subject"]) == (message["From"], message["Subject"])
-    await stack.decide(f"<{one}@exämple.com>", "1")
-    await stack.reach(f"<{one}@exämple.com>", "reply_sent")
+    await stack.decide(f"<{one}@x.y>", "1")
+    await stack.reach(f"<{one}@x.y>", "reply_sent")
     outbox = (await stack.client.get("/dev/outbox")).json()
-    [reply] = [one_of for one_of in outbox if one_of["in_reply_to"] == f"<{one}@exämple.com>"]
+    [reply] = [one_of for one_of in outbox if one_of["in_reply_to"] == f"<{one}@x.y>"]
     assert reply["to"] == message["From"]
 
 
@@ -193,7 +193,12 @@ async def spoken(stack: Stack, data: bytes) -> list[str]:
     reader, writer = await asyncio.open_connection(stack.smtp_host, stack.smtp_port)
     try:
         await reader.readline()
-        for command in (b"HELO x.y", b"MAIL FROM:<a@x.y>", b"RCPT TO:<o@x.y>", b"DATA"):
+        for command in (
+            b"HELO x.y",
+            b"MAIL FROM:<a@x.y>",
+            b"RCPT TO:<owner@mailroom.test>",
+            b"DATA",
+        ):
             writer.write(command + b"\r\n")
             answer = await reader.readline()
         assert answer.startswith(b"354")
@@ -280,8 +285,8 @@ class Elsewhere:
             cast(EmailStore, self),
             cast(ReplyFlows, self),
             {"owner": Owner(id="owner")},
-            timedelta(days=1),
-            3,
+            reminder_after=timedelta(days=1),
+            attempts=3,
         )
         server = await inbound.listen(intake, "127.0.0.1", 0, LIMIT)
         async with server:

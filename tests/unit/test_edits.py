@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailroom.models.edits import Edited, Letter, apply_edit, read
+from mailroom.models.edits import Edited, apply_edit
+from mailroom.models.letters import Letter, read_letter
 
 MEETING = "Thanks for the invitation. That time works for me. See you then!"
 DECLINED = "Thank you for asking, but I have to decline."
@@ -212,7 +213,7 @@ def test_warmth_has_an_end() -> None:
 )
 def test_reading_a_draft(draft: str, parts: tuple[str, tuple[str, ...], str]) -> None:
     greeting, paragraphs, sign_off = parts
-    assert read(draft) == Letter(greeting=greeting, paragraphs=paragraphs, sign_off=sign_off)
+    assert read_letter(draft) == Letter(greeting=greeting, paragraphs=paragraphs, sign_off=sign_off)
 
 
 KNOWN = ["decline", "warmer", "shorter", "formal", "casual", "thank them", "accept", "x y z"]
@@ -233,7 +234,7 @@ def test_either_the_draft_changes_or_a_note_says_why_not(draft: str, instruction
 @settings(max_examples=200)
 @given(DRAFTS | st.text())
 def test_reading_loses_no_word(draft: str) -> None:
-    assert str(read(draft)).split() == draft.split()
+    assert str(read_letter(draft)).split() == draft.split()
 
 
 @settings(max_examples=200)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailroom.models.mail import MESSAGE_ID, Address, read_mail
+from mailroom.models.addresses import Address
+from mailroom.models.mail import MESSAGE_ID, read_mail
 from mailroom.models.reply import (
     REFERENCES_LENGTH,
     NoRecipient,

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from mailroom.models.sms_segments import (
     Encoding,
     Segments,
+    bare_or_quoted,
     fit,
     fits,
-    guarded,
     longest,
-    one_line,
     quotable,
     segments,
     short,
 )
+from mailroom.models.text import one_line
 
 GSM_BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -117,7 +117,7 @@ def test_longest_is_empty_where_nothing_fits() -> None:
     assert longest("text", 1, lambda text: "a" * 161 + text) == ""
 
 
-HIDDEN = "\u202e\u2066\u200b\u200d\ufeff\xad\U000e0041\x00\x1b\ud800"
+HIDDEN = "\u202e\u2066\u200b\u200d\ufeff\xad\U000e0041\x00\x1b"
 BLANK = "\u2800\u3164\ufe0f\U000e0100\u034f"
 
 
@@ -128,6 +128,7 @@ def test_the_invisible_is_removed(hidden: str) -> None:
 
 def test_one_line_is_one_line() -> None:
     assert one_line(" a\r\n b\x0b\x0c\x85\u2028c\t\xa0d ") == "a b c d"
+    assert one_line("a\ud800b") == "a\ufffdb"
 
 
 def test_quotable_closes_no_quotation_and_stays_in_gsm() -> None:
@@ -143,8 +144,8 @@ def test_quotable_closes_no_quotation_and_stays_in_gsm() -> None:
         ("a > b", '"a > b"'),
     ],
 )
-def test_guarded(text: str, shown: str) -> None:
-    assert guarded(text, 40) == shown
+def test_bare_or_quoted(text: str, shown: str) -> None:
+    assert bare_or_quoted(text, 40) == shown
 
 
 @settings(max_examples=200)

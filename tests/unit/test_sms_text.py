@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mailroom.models import sms_text
+from mailroom.models import sms_notices
 from mailroom.models.sms_segments import Encoding, fits, quotable, segments
 from mailroom.models.sms_text import DraftNotice, SmsFormat, draft_texts
 from mailroom.models.states import Stage
@@ -229,42 +229,42 @@ def test_without_note_and_long_link_no_text_passes_two_segments() -> None:
 
 
 def test_send_failed_is_the_seeds_sentence() -> None:
-    assert sms_text.send_failed_text("John\n") == "⚠️ Failed to send reply to John. Check logs."
+    assert sms_notices.send_failed_text("John\n") == "⚠️ Failed to send reply to John. Check logs."
 
 
 def test_unknown_asks() -> None:
-    text = sms_text.unknown_text("John", "K7M4")
+    text = sms_notices.unknown_text("John", "K7M4")
     assert text == "The reply to John may have been sent: 1=Send again 3=Leave K7M4"
 
 
 def test_the_waiting_list_says_how_many_more() -> None:
     waiting = [("K7M4", "John", "Meeting"), ("J5T6", "1=Send", 'x" y')]
-    assert sms_text.waiting_list_text(waiting).splitlines()[1:] == [
+    assert sms_notices.waiting_list_text(waiting).splitlines()[1:] == [
         'K7M4 John: "Meeting"',
         'J5T6 "1=Send": "x\' y"',
     ]
-    many = sms_text.waiting_list_text(waiting * 50)
+    many = sms_notices.waiting_list_text(waiting * 50)
     assert fits(many, 4)
     assert many.endswith(f"and {100 - (len(many.splitlines()) - 2)} more")
 
 
 def others(sender: str, subject: str) -> list[str]:
     return [
-        sms_text.reminder_text(sender, subject, "K7M4"),
-        sms_text.expired_text(sender, subject),
-        *(sms_text.stage_failed_text(stage, sender) for stage in Stage),
-        sms_text.unknown_text(sender, "K7M4"),
-        sms_text.nothing_waiting_text(),
-        sms_text.help_text(),
-        sms_text.too_many_edits_text("K7M4"),
-        sms_text.older_revision_text("K7M4"),
-        sms_text.already_answered_text(subject),
+        sms_notices.reminder_text(sender, subject, "K7M4"),
+        sms_notices.expired_text(sender, subject),
+        *(sms_notices.stage_failed_text(stage, sender) for stage in Stage),
+        sms_notices.unknown_text(sender, "K7M4"),
+        sms_notices.nothing_waiting_text(),
+        sms_notices.help_text(),
+        sms_notices.too_many_edits_text("K7M4"),
+        sms_notices.older_revision_text("K7M4"),
+        sms_notices.already_answered_text(subject),
     ]
 
 
 def test_they_take_one_segment_and_no_reserved_word() -> None:
     reserved = r"(?i)\b(stop|stopall|unsubscribe|cancel|end|quit|start|yes|unstop|help|info)\b"
-    for text in [*others("John", "word " * 100), sms_text.waiting_list_text([])]:
+    for text in [*others("John", "word " * 100), sms_notices.waiting_list_text([])]:
         assert segments(text).encoding is Encoding.GSM7
         assert segments(text).parts == 1
         assert not re.search(reserved, text)
@@ -273,6 +273,6 @@ def test_they_take_one_segment_and_no_reserved_word() -> None:
 @settings(max_examples=200, deadline=None)
 @given(LONG, LONG)
 def test_they_take_two_segments_at_most(sender: str, subject: str) -> None:
-    for text in [*others(sender, subject), sms_text.send_failed_text(sender)]:
+    for text in [*others(sender, subject), sms_notices.send_failed_text(sender)]:
         assert fits(text, 2)
-    assert fits(sms_text.waiting_list_text([("K7M4", sender, subject)] * 9), 4)
+    assert fits(sms_notices.waiting_list_text([("K7M4", sender, subject)] * 9), 4)

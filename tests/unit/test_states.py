@@ -1,5 +1,7 @@
 """The transition table: the seed's diagram, and nothing besides what the design adds."""
 
+from itertools import pairwise
+
 import pytest
 
 from mailroom.models.states import (
@@ -31,7 +33,7 @@ def test_the_seeds_twelve_states_and_no_others() -> None:
 
 
 def test_happy_path_is_legal() -> None:
-    for current, following in zip(HAPPY, HAPPY[1:], strict=False):
+    for current, following in pairwise(HAPPY):
         assert advance(current, following) is following
 
 

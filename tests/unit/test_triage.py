@@ -2,7 +2,8 @@
 
 import pytest
 
-from mailroom.models.mail import Address, IncomingMail
+from mailroom.models.addresses import Address
+from mailroom.models.mail import IncomingMail
 from mailroom.models.triage import not_answerable
 
 OWNER = "owner@example.org"

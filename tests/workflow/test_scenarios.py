@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from conftest import House
+from house import House
 from temporalio.client import WorkflowFailureError
 from world import mail
 

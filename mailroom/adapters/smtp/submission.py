@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import aiosmtplib
 from aiosmtplib import SMTP, SMTPException, SMTPResponse
@@ -24,15 +25,37 @@ IMPLICIT_TLS_PORT = 465
 SUBMISSION_PORT = 587
 START_MAIL_INPUT = 354
 OK_CLASS = 2
+REFUSAL_CLASSES = (4, 5)
+LONGEST_ANSWER = 500
+
+
+class Tls(StrEnum):
+    """How a connection becomes encrypted (RFC 8314 §3)."""
+
+    IMPLICIT = "implicit"
+    STARTTLS = "starttls"
+    OFFERED = "offered"
 
 
 @dataclass(frozen=True)
 class Submission:
+    """`tls` is for servers on ports of their own; `security` says what the others mean."""
+
     host: str
     port: int
     username: str | None = None
     password: str | None = None
     dot_seconds: float = DOT_SECONDS
+    tls: Tls | None = None
+
+    @property
+    def security(self) -> Tls:
+        if self.tls:
+            return self.tls
+        if self.port == IMPLICIT_TLS_PORT:
+            return Tls.IMPLICIT
+        # No password goes over a line that anybody can read.
+        return Tls.STARTTLS if self.port == SUBMISSION_PORT or self.password else Tls.OFFERED
 
 
 class SmtpMailer:
@@ -67,14 +90,12 @@ class SmtpMailer:
 
     def _client(self) -> SMTP:
         route = self._route
-        implicit = route.port == IMPLICIT_TLS_PORT
-        required = route.port == SUBMISSION_PORT or route.password is not None
         return SMTP(
             hostname=route.host,
             port=route.port,
             timeout=CONNECT_SECONDS,
-            use_tls=implicit,
-            start_tls=True if required and not implicit else None,
+            use_tls=route.security is Tls.IMPLICIT,
+            start_tls=True if route.security is Tls.STARTTLS else None,
             tls_context=self._tls,
         )
 
@@ -84,7 +105,8 @@ class SmtpMailer:
             try:
                 await smtp.login(self._route.username or "", self._route.password)
             except aiosmtplib.SMTPAuthenticationError as error:
-                raise Permanent(f"{self._name} refused the login: {error.message}") from error
+                said = f"{self._name} refused the login:"
+                raise refusal(error.code, error.message, said) from error
 
     async def _data(
         self, smtp: SMTP, data: bytes, before_dot: Callable[[], Awaitable[None]]
@@ -100,7 +122,7 @@ class SmtpMailer:
             protocol.write(dot_stuffed(data))
             await before_dot()
             if verdict.done():
-                return _verdict(await _early(verdict, self._name))
+                raise await _early(verdict, self._name)
             return _verdict(await self._dot(smtp, protocol, verdict))
         finally:
             verdict.cancel()
@@ -119,6 +141,8 @@ class SmtpMailer:
             answer = await verdict
         except (SMTPException, OSError, TimeoutError) as error:
             raise SendUnknown(f"{self._name} hung up before it confirmed the mail.") from error
+        if answer.code // 100 not in (OK_CLASS, *REFUSAL_CLASSES):
+            raise SendUnknown(f"{self._name} gave an answer to the mail that means nothing.")
         await _quit(smtp)
         return answer
 
@@ -131,18 +155,19 @@ async def _envelope(smtp: SMTP, sender: str, recipients: list[str]) -> None:
         await smtp.rcpt(recipient, encoding=encoding, timeout=COMMAND_SECONDS)
 
 
-async def _early(verdict: "asyncio.Task[SMTPResponse]", name: str) -> SMTPResponse:
-    """The server spoke or hung up before the dot: nothing was sent."""
+async def _early(verdict: "asyncio.Task[SMTPResponse]", name: str) -> Permanent | Transient:
+    """The server spoke or hung up before the dot: nothing was sent, whatever it says."""
     try:
-        return await verdict
+        answer = await verdict
     except (SMTPException, OSError, TimeoutError) as error:
         raise Transient(f"{name} hung up before the end of the mail.") from error
+    return refusal(answer.code, answer.message)
 
 
 def _verdict(answer: SMTPResponse) -> str:
     if answer.code // 100 != OK_CLASS:
         raise refusal(answer.code, answer.message)
-    return f"{answer.code} {answer.message}"
+    return f"{answer.code} {_readable(answer.message)}"
 
 
 async def _quit(smtp: SMTP) -> None:
@@ -153,15 +178,25 @@ async def _quit(smtp: SMTP) -> None:
         return
 
 
-_ENHANCED = re.compile(r"^([245])\.(\d{1,3})\.(\d{1,3})\b")
+def _readable(message: str) -> str:
+    """aiosmtplib has surrogates for bytes that are no UTF-8: neither they nor NUL can be stored."""
+    text = message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text.replace("\0", "")[:LONGEST_ANSWER]
 
 
-def refusal(code: int, message: str) -> Permanent | Transient:
+# "4.2.2.1" is no enhanced code but an address or a version.
+_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\w)")
+
+
+def refusal(
+    code: int, message: str, said: str = "The mail server answered"
+) -> Permanent | Transient:
     """Whether another try can help: the reply class decides, unless the enhanced code (RFC
-    3463) contradicts it, as some servers send transient conditions as 5xx."""
-    sentence = f"The mail server answered {code} {message}"
+    3463) contradicts it, as some servers send transient conditions as 5xx. An answer of no such
+    class is a misunderstanding, and nothing was sent."""
+    sentence = f"{said} {code} {_readable(message)}"
     enhanced = _ENHANCED.match(message)
-    transient = code // 100 == 4
+    transient = code // 100 != 5
     if enhanced:
         # X.5.3, too many recipients, is transient whatever its class.
         transient = (

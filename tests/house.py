@@ -1,0 +1,142 @@
+"""A worker and a bridge's insides on real servers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+from pydantic import SecretStr
+from sqlalchemy import URL, create_engine, text
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+from world import PHONE, Gateway, Sink, eventually
+
+from mailroom.adapters import temporal
+from mailroom.adapters.postgres.migrate import upgrade
+from mailroom.adapters.postgres.views import WorkflowState
+from mailroom.adapters.settings import Settings
+from mailroom.bridge.app import create_app
+from mailroom.bridge.context import Context, Secrets
+from mailroom.bridge.intake import Accepted, Arrival
+from mailroom.local import serving
+from worker import Adapters, connected, worker
+from workflows.search_attributes import ALL
+
+WEBHOOK_SECRET = "whsec_bWFpbHJvb20tdGVzdHMtd2ViaG9vay1rZXk="
+TOKEN = "a-token-for-tests"
+OWNER = "owner@mailroom.test"
+# Low, so that a test can exceed it.
+EVENTS_BEFORE_CONTINUE_AS_NEW = 500
+
+
+@dataclass
+class House:
+    """A worker and a bridge's insides on real servers; `env` skips time."""
+
+    env: WorkflowEnvironment
+    client: Client
+    adapters: Adapters
+    context: Context
+    settings: Settings
+    gateway: Gateway
+    sink: Sink
+    sent: list[str] = field(default_factory=list)
+
+    async def receive(self, raw: bytes, sender: str = "john@example.com") -> Accepted:
+        return await self.context.intake.accept(Arrival(raw, sender, (OWNER,)))
+
+    async def row(self, accepted: Accepted) -> WorkflowState:
+        row = await self.context.views.by_workflow(accepted.workflow_id)
+        assert row is not None, "the mail has no row"
+        return row
+
+    async def skip(self, **duration: float) -> None:
+        await self.env.sleep(timedelta(**duration))
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """A worker for a house that has none."""
+        async with worker(self.adapters, self.settings):
+            yield
+
+    async def nothing_waits(self) -> None:
+        """Ends whatever other tests left waiting, so that a bare answer has one meaning."""
+        views, [owner] = self.context.views, self.context.owners
+        for draft in await views.waiting(owner, 1_000):
+            await self.context.flows.expire(draft.workflow_id)
+
+        async def none() -> bool:
+            return not await views.waiting(owner)
+
+        await eventually(none)
+
+    async def forget_phone(self) -> None:
+        """The owner's number has neither said STOP nor been explained anything."""
+        async with self.adapters.engines.write.connect() as connection:
+            await connection.execute(text("DELETE FROM phones"))
+
+
+@asynccontextmanager
+async def house_on(
+    env: WorkflowEnvironment, settings: Settings, database: URL, gateway: Gateway, sink: Sink
+) -> AsyncIterator[House]:
+    async with idle_house_on(env, settings, database, gateway, sink) as house, house.at_work():
+        yield house
+
+
+@asynccontextmanager
+async def idle_house_on(
+    env: WorkflowEnvironment, settings: Settings, database: URL, gateway: Gateway, sink: Sink
+) -> AsyncIterator[House]:
+    """Without a worker: `at_work` starts one."""
+    async with connected(settings, database, "links") as adapters:
+        await temporal.add_search_attributes(adapters.client, ALL)
+        async with serving.listening(database) as feed:
+            secrets = Secrets(token=TOKEN, webhook=WEBHOOK_SECRET, session="session")
+            context = serving.bridge_context(adapters, settings, secrets, feed)
+            yield House(env, env.client, adapters, context, settings, gateway, sink)
+
+
+async def another_database(database: URL, name: str) -> URL:
+    """Beside `database`, on the same server."""
+    engine = create_engine(
+        database.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    engine.dispose()
+    own = database.set(database=name)
+    await upgrade(own)
+    return own
+
+
+@asynccontextmanager
+async def bridge_on(context: Context, **limits: int) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a bridge on a real port, which allows as many texts as there are tests."""
+    allowed = replace(context.limits, **{"sms_per_minute": 1_000_000, **limits})
+    listener = serving.bound_socket("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    app = create_app(replace(context, limits=allowed))
+    async with serving.served(app, listener), httpx.AsyncClient(base_url=url, timeout=60) as http:
+        yield http
+
+
+def address_of(env: WorkflowEnvironment) -> str:
+    return env.client.service_client.config.target_host
+
+
+def settings_for(folder: Path, gateway: Gateway, sink: Sink, **more: object) -> Settings:
+    known: dict[str, object] = {
+        "sms_gateway_url": gateway.url,
+        "sms_webhook_secret": SecretStr(WEBHOOK_SECRET),
+        "gmail_smtp_server": "127.0.0.1",
+        "gmail_smtp_port": sink.port,
+        "email_address": OWNER,
+        "your_phone_number": PHONE,
+        "mailroom_data_dir": folder,
+        "mailroom_token": SecretStr(TOKEN),
+        "mailroom_config": folder / "mailroom.toml",
+    }
+    return Settings.model_validate(known | more)
