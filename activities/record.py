@@ -34,6 +34,7 @@ class Record:
                     "reason": request.reason,
                     "stage": request.failed_stage,
                     "error": request.error,
+                    "via": request.word.via if request.word else None,
                 },
             )
         )

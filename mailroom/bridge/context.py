@@ -49,6 +49,7 @@ class Context:
     secrets: Secrets
     limits: Limits
     temporal_ui: str | None = None
+    https: bool = False
     store_healthy: Callable[[], Awaitable[bool]] = field(default=_true)
 
 

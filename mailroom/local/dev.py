@@ -16,7 +16,7 @@ from mailroom.adapters.postgres.migrate import upgrade
 from mailroom.adapters.settings import Settings
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Secrets
-from mailroom.local import inbound, outbox, phone, secrets, serving
+from mailroom.local import inbound, outbox, pages, phone, secrets, serving
 from mailroom.local.logs import log_to_file
 from mailroom.local.samples import send_samples
 from mailroom.local.servers import (
@@ -119,7 +119,11 @@ async def edges(
         f"{settings.bridge_url}/orchestrator/sms-response",
         held.webhook,
     )
-    routers = [phone.router(handset, adapters.http), outbox.router(catcher)]
+    routers = [
+        phone.router(handset, adapters.http),
+        outbox.router(catcher),
+        pages.router(handset, catcher, adapters.http),
+    ]
     await on_exit.enter_async_context(serving.served(create_app(context, routers), listener))
     server = await on_exit.enter_async_context(inbound.receiving(context.intake, settings))
     return inbound.port_of(server)

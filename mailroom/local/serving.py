@@ -54,6 +54,7 @@ def bridge_context(
         secrets=secrets,
         limits=Limits(settings.mailroom_max_message_bytes, settings.mailroom_sms_per_minute),
         temporal_ui=temporal_ui,
+        https=settings.public_url.startswith("https:"),
     )
 
 
@@ -119,5 +120,6 @@ async def served(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
         await server.up.wait()
         yield
     finally:
+        app.state.stopping.set()
         server.should_exit = True
         await task

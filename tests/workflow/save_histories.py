@@ -1,0 +1,172 @@
+"""Saves the histories of the reply workflow's stories, for `test_replay.py`.
+
+    PYTHONPATH=tests python tests/workflow/save_histories.py
+
+Run it by hand when a story is added here. A file that is there is left as it is: it stands for
+the mails that wait somewhere while the code changes, so a change that can't replay it goes behind
+`workflow.patched`. Delete a file, to have it saved anew, only if no such mail can exist.
+"""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from conftest import House, house_on, settings_for
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+from world import eventually, gateway_running, mail, sink_running
+
+from mailroom.adapters.postgres.migrate import upgrade
+from mailroom.bridge.intake import Accepted
+from mailroom.local.servers import postgres_server
+from mailroom.local.toolchain import time_skipping_server
+from mailroom.models.email_reply import OwnersWord
+from mailroom.models.states import MailState
+
+FOLDER = Path(__file__).parent / "histories"
+
+
+async def arrival(house: House, **how: str) -> Accepted:
+    return await house.receive(mail(**how))
+
+
+async def say(house: House, accepted: Accepted, text: str) -> None:
+    await house.context.flows.command(accepted.workflow_id, OwnersWord(text=text, via="page"))
+
+
+async def texted(house: House, count: int = 1) -> None:
+    await eventually(lambda: _true_of(len(house.gateway.texts) >= count))
+
+
+async def reached(house: House, accepted: Accepted, state: MailState) -> None:
+    async def look() -> bool:
+        row = await house.context.views.by_workflow(accepted.workflow_id)
+        return row is not None and row.current_state is state
+
+    await eventually(look)
+
+
+async def _true_of(condition: bool) -> bool:
+    return condition
+
+
+async def approved(house: House) -> Accepted:
+    accepted = await arrival(house)
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await say(house, accepted, "1")
+    return accepted
+
+
+async def edited(house: House) -> Accepted:
+    accepted = await arrival(house)
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await say(house, accepted, "2 decline")
+    await texted(house, 2)
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await say(house, accepted, "1")
+    return accepted
+
+
+async def sms_failed_and_retried(house: House) -> Accepted:
+    house.gateway.verdict = lambda text: 500  # type: ignore[method-assign]
+    accepted = await arrival(house)
+    await house.skip(minutes=1)
+    await reached(house, accepted, MailState.FAILED)
+    await house.sink.wait_for("owner@mailroom.test")
+    del house.gateway.verdict
+    await house.context.flows.retry(accepted.workflow_id)
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await say(house, accepted, "1")
+    return accepted
+
+
+async def send_unknown_and_sent_again(house: House) -> Accepted:
+    accepted = await arrival(house, sender="drop-after-dot@example.com")
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await say(house, accepted, "1")
+    await texted(house, 2)
+    await say(house, accepted, "1")
+    return accepted
+
+
+async def timed_out(house: House) -> Accepted:
+    accepted = await arrival(house)
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await house.skip(hours=49)
+    return accepted
+
+
+async def ignored_by_triage(house: House) -> Accepted:
+    return await arrival(house, Auto_Submitted="auto-replied")
+
+
+STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
+    story.__name__: story
+    for story in (
+        approved,
+        edited,
+        sms_failed_and_retried,
+        send_unknown_and_sent_again,
+        timed_out,
+        ignored_by_triage,
+    )
+}
+
+
+async def save(name: str, house: House) -> None:
+    accepted = await STORIES[name](house)
+    workflow = house.client.get_workflow_handle(accepted.workflow_id)
+    await workflow.result()
+    history = json.loads((await workflow.fetch_history()).to_json())
+    path = FOLDER / f"{name}.json"
+    path.write_text(json.dumps(anonymous(history), indent=1, ensure_ascii=False) + "\n")
+    print(f"{path.name}: {len(history['events'])} events")
+
+
+def anonymous(value: Any) -> Any:
+    """Without the names that machines give to their workers."""
+    if isinstance(value, list):
+        return [anonymous(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("kind") == "TASK_QUEUE_KIND_STICKY":
+        value["name"] = "sticky"
+    return {name: _named(name, item) for name, item in value.items()}
+
+
+def _named(name: str, value: Any) -> Any:
+    return "worker" if name == "identity" else anonymous(value)
+
+
+async def main() -> None:
+    """Each story in a house of its own: the same Message-ID would be the same mail."""
+    FOLDER.mkdir(exist_ok=True)
+    binary = str(await time_skipping_server())
+    for name in STORIES:
+        if (FOLDER / f"{name}.json").exists():
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            await in_a_house(name, binary, Path(folder))
+
+
+async def in_a_house(name: str, binary: str, folder: Path) -> None:
+    async with (
+        postgres_server(folder / "postgres") as database,
+        gateway_running() as gateway,
+        sink_running() as sink,
+        await WorkflowEnvironment.start_time_skipping(
+            test_server_existing_path=binary, data_converter=pydantic_data_converter
+        ) as env,
+    ):
+        await upgrade(database)
+        address = env.client.service_client.config.target_host
+        settings = settings_for(folder, gateway, sink, temporal_address=address)
+        async with house_on(env, settings, database, gateway, sink) as house:
+            await save(name, house)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
