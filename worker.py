@@ -42,6 +42,7 @@ from mailroom.adapters.templates import TemplateDrafter
 from mailroom.models.names import MAIL_TASK_QUEUE
 from mailroom.models.owner import Owner
 from mailroom.ports import Drafter, Texter
+from workflows.arguments import CheckedArguments
 from workflows.email_reply import EmailReplyWorkflow
 from workflows.owner_notice import OwnerNoticeWorkflow
 
@@ -175,7 +176,7 @@ def worker(adapters: Adapters, settings: Settings) -> Worker:
         workflows=WORKFLOWS,
         activities=activities(adapters, settings),
         workflow_runner=sandbox(),
-        interceptors=[Heartbeats(), StoreOutages()],
+        interceptors=[Heartbeats(), StoreOutages(), CheckedArguments()],
         max_cached_workflows=CACHED_WORKFLOWS,
         max_concurrent_activities=CONCURRENT_ACTIVITIES,
         graceful_shutdown_timeout=GRACEFUL_STOP,

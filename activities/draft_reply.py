@@ -9,7 +9,6 @@ from activities.words import said
 from mailroom.models.email_reply import Draft, DraftReplyInput
 from mailroom.models.mail import IncomingMail, read_mail
 from mailroom.models.owner import Owner
-from mailroom.models.quotes import newest_text
 from mailroom.models.rows import Change, Columns, NewDraft
 from mailroom.models.states import MailState
 from mailroom.models.templates import Drafted, DraftRequest
@@ -28,7 +27,7 @@ class DraftReply:
     @activity.defn
     async def draft_reply(self, request: DraftReplyInput) -> Draft:
         mail = read_mail(await self.blobs.get(request.mail.blob))
-        body = newest_text(mail.text)
+        body = mail.newest
         await self.store.enter(_begun(request, body))
         drafted = await self.drafter.draft(await self.as_asked(request, mail, body))
         blob = await self.blobs.put(drafted.text.encode())

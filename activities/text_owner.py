@@ -10,7 +10,6 @@ from mailroom.models import sms_notices
 from mailroom.models.email_reply import MAX_EDITS, Notice, Texted, TextOwnerInput
 from mailroom.models.mail import IncomingMail, read_mail
 from mailroom.models.owner import Owner
-from mailroom.models.quotes import newest_text
 from mailroom.models.rows import Change, Columns, SentText
 from mailroom.models.sms_text import DraftNotice, SmsFormat, draft_texts
 from mailroom.models.states import MailState
@@ -59,7 +58,7 @@ class TextOwner:
             sender_name=mail.sender.name if mail.sender else "",
             sender_address=mail.sender.address if mail.sender else "",
             subject=mail.subject,
-            body=newest_text(mail.text),
+            body=mail.newest,
             draft=draft,
             code=request.draft.code,
             revision=request.draft.revision,

@@ -35,9 +35,7 @@ class World:
     gateway_port: int = 0
     sink_port: int = 0
 
-    async def gateway(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def gateway(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """HTTP/1.1 with keep-alive: every POST is a text that was taken."""
         while head := await _head(reader):
             length = int(re.search(rb"content-length: (\d+)", head, re.I)[1])  # type: ignore[index]

@@ -395,14 +395,13 @@ class EmailReplyWorkflow:
                 timeout_summary=f"until {deadline:%Y-%m-%d %H:%M} UTC",
             )
         except TimeoutError:
-            return False
+            # What came at the same moment was told that it counts.
+            return condition()
         if not condition():
-            await self.continue_as_new()
+            await workflow.wait_condition(workflow.all_handlers_finished)
+        if not condition():
+            workflow.continue_as_new(self.input.model_copy(update={"carried": self.progress}))
         return True
-
-    async def continue_as_new(self) -> None:
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(self.input.model_copy(update={"carried": self.progress}))
 
     def policy(self, stage: Stage, summary: str) -> workflow.ActivityConfig:
         return retry_policies.of_stage(stage, self.input.attempts, summary)

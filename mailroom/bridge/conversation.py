@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from mailroom.adapters.postgres.texts import InboundText
 from mailroom.adapters.postgres.views import Answerable
+from mailroom.adapters.temporal import TemporalUnavailable
 from mailroom.bridge.context import Context
 from mailroom.bridge.flows import NoAnswerYet, NotRunning, TooBusy
 from mailroom.bridge.workflows import closed
@@ -115,7 +116,7 @@ class Conversation:
     async def _decided(self, workflow_id: str, word: OwnersWord) -> Outcome | None:
         try:
             return await self.the.flows.decide(workflow_id, word, DECIDE_WITHIN)
-        except (NoAnswerYet, TooBusy):
+        except (NoAnswerYet, TooBusy, TemporalUnavailable):
             # The workflow texts the outcome of a word that came as a signal with an ID.
             await self.the.flows.command(workflow_id, word, KEEP_WITHIN)
             return None

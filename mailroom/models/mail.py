@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from functools import cached_property, lru_cache
 
 from pydantic import AwareDatetime, Field
 
@@ -13,9 +14,12 @@ from mailroom.models.base import Frozen
 from mailroom.models.decoding import decoded_header, guarded
 from mailroom.models.mime import parsed
 from mailroom.models.parts import attachment_names, is_delivery_report, letter_text
+from mailroom.models.quotes import newest_text
 from mailroom.models.text import one_line
 
 SUBJECT_LENGTH, MESSAGE_ID_LENGTH = 500, 250
+# What is remembered in full: 128 mails of this size are 2 MiB.
+SMALL = 16 << 10
 # RFC 5322 §3.6.4, as loosely as senders write it: visible ASCII with an "@" in it.
 MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?-~]+>")
 
@@ -48,9 +52,24 @@ class IncomingMail(Frozen):
     attachments: list[str] = Field(default_factory=list)
     size: int = 0
 
+    @cached_property
+    def newest(self) -> str:
+        """What the sender wrote last, without the history and the signature under it."""
+        return newest_text(self.text)
+
 
 def read_mail(raw: bytes) -> IncomingMail:
     """Reads any bytes; what is broken in them is missing from the result, or replaced."""
+    # Four steps of one mail read it. Only small ones are remembered, so that memory is bounded.
+    return _read_small(raw) if len(raw) <= SMALL else _read(raw)
+
+
+@lru_cache(maxsize=128)
+def _read_small(raw: bytes) -> IncomingMail:
+    return _read(raw)
+
+
+def _read(raw: bytes) -> IncomingMail:
     mail = parsed(raw)
     headers = _headers(mail)
     message_id = _own_id(headers)

@@ -11,7 +11,6 @@ from email.policy import SMTP as SMTP_POLICY
 from email.policy import SMTPUTF8
 from pathlib import Path
 from typing import cast
-from uuid import uuid4
 
 import aiosmtplib
 import pytest
@@ -34,12 +33,6 @@ LIMIT = 25 * 1024 * 1024
 
 
 @pytest.fixture
-def one() -> str:
-    """A word that is in one test's mail only."""
-    return f"mk{uuid4().hex[:10]}"
-
-
-@pytest.fixture
 async def smtp(stack: Stack) -> AsyncIterator[aiosmtplib.SMTP]:
     async with aiosmtplib.SMTP(
         hostname=stack.smtp_host, port=stack.smtp_port, timeout=WAIT_SECONDS
@@ -52,72 +45,72 @@ def stored(stack: Stack, blob: object) -> bytes:
     return (stack.data_dir / "blobs" / sha256[:2] / sha256).read_bytes()
 
 
-async def test_a_250_means_that_the_workflow_runs(stack: Stack, one: str) -> None:
-    raw = mail(message_id=f"<{one}@x.y>", subject=one)
+async def test_a_250_means_that_the_workflow_runs(stack: Stack, marker: str) -> None:
+    raw = mail(message_id=f"<{marker}@x.y>", subject=marker)
     answer = await stack.send(raw)
-    workflow_id = email_reply_id("owner", f"<{one}@x.y>")
+    workflow_id = email_reply_id("owner", f"<{marker}@x.y>")
     assert answer == f"2.0.0 Accepted as {workflow_id}"
     workflow = (await stack.temporal()).get_workflow_handle(workflow_id)
     assert (await workflow.describe()).status is WorkflowExecutionStatus.RUNNING
     sha256 = hashlib.sha256(raw).hexdigest()
     assert stored(stack, sha256) == raw
-    assert (await stack.reach(f"<{one}@x.y>", "awaiting_user"))["blob"] == sha256
+    assert (await stack.reach(f"<{marker}@x.y>", "awaiting_user"))["blob"] == sha256
 
 
 async def test_one_mail_to_several_recipients(
-    stack: Stack, smtp: aiosmtplib.SMTP, one: str
+    stack: Stack, smtp: aiosmtplib.SMTP, marker: str
 ) -> None:
-    raw = mail(message_id=f"<{one}@x.y>", subject=one)
-    recipients = [f"{one}-{number}@mailroom.test" for number in range(3)]
+    raw = mail(message_id=f"<{marker}@x.y>", subject=marker)
+    recipients = [f"{marker}-{number}@mailroom.test" for number in range(3)]
     raw = raw.replace(b"owner@mailroom.test", recipients[1].encode())
     refused, _ = await smtp.sendmail("john@example.com", recipients, raw)
     assert refused == {}
-    await stack.reach(f"<{one}@x.y>", "awaiting_user")
-    await stack.decide(f"<{one}@x.y>", "1")
-    await stack.reach(f"<{one}@x.y>", "reply_sent")
+    await stack.reach(f"<{marker}@x.y>", "awaiting_user")
+    await stack.decide(f"<{marker}@x.y>", "1")
+    await stack.reach(f"<{marker}@x.y>", "reply_sent")
     outbox = (await stack.client.get("/dev/outbox")).json()
-    senders = [reply["from"] for reply in outbox if reply["in_reply_to"] == f"<{one}@x.y>"]
+    senders = [reply["from"] for reply in outbox if reply["in_reply_to"] == f"<{marker}@x.y>"]
     assert senders == [recipients[1]]
 
 
-async def test_more_recipients_than_there_is_room_for(smtp: aiosmtplib.SMTP, one: str) -> None:
-    recipients = [f"{one}-{number}@mailroom.test" for number in range(103)]
-    refused, _ = await smtp.sendmail("john@example.com", recipients, mail(subject=one))
+async def test_more_recipients_than_there_is_room_for(smtp: aiosmtplib.SMTP, marker: str) -> None:
+    recipients = [f"{marker}-{number}@mailroom.test" for number in range(103)]
+    refused, _ = await smtp.sendmail("john@example.com", recipients, mail(subject=marker))
     assert {code for code, _ in refused.values()} == {452}
     assert list(refused) == recipients[100:]
 
 
 async def test_unicode_addresses_and_headers_arrive_as_they_were_sent(
-    stack: Stack, smtp: aiosmtplib.SMTP, one: str
+    stack: Stack, smtp: aiosmtplib.SMTP, marker: str
 ) -> None:
     message = EmailMessage(policy=SMTPUTF8)
     message["From"] = "Jürgen Größe <jürgen@x.y>"
     message["To"] = "büro@mailroom.test"
-    message["Subject"] = f"Grüße aus 東京 {one}"
-    message["Message-ID"] = f"<{one}@x.y>"
+    message["Subject"] = f"Grüße aus 東京 {marker}"
+    message["Message-ID"] = f"<{marker}@x.y>"
     message.set_content("Schöne Grüße!\r\n..\r\n.dot\r\n", cte="8bit")
     raw = message.as_bytes()
     assert "東京".encode() in raw
     options = ["SMTPUTF8", "BODY=8BITMIME"]
     await smtp.sendmail("jürgen@exämple.com", ["büro@mailroom.test"], raw, mail_options=options)
-    row = await stack.reach(f"<{one}@x.y>", "awaiting_user")
+    row = await stack.reach(f"<{marker}@x.y>", "awaiting_user")
     assert stored(stack, row["blob"]) == raw
     assert (row["email_from"], row["email_subject"]) == (message["From"], message["Subject"])
-    await stack.decide(f"<{one}@x.y>", "1")
-    await stack.reach(f"<{one}@x.y>", "reply_sent")
+    await stack.decide(f"<{marker}@x.y>", "1")
+    await stack.reach(f"<{marker}@x.y>", "reply_sent")
     outbox = (await stack.client.get("/dev/outbox")).json()
-    [reply] = [one_of for one_of in outbox if one_of["in_reply_to"] == f"<{one}@x.y>"]
+    [reply] = [left for left in outbox if left["in_reply_to"] == f"<{marker}@x.y>"]
     assert reply["to"] == message["From"]
 
 
 async def test_every_byte_of_8bitmime_arrives(
-    stack: Stack, smtp: aiosmtplib.SMTP, one: str
+    stack: Stack, smtp: aiosmtplib.SMTP, marker: str
 ) -> None:
     every = bytes(byte for byte in range(256) if byte not in b"\r\n")
-    head = f"From: a@b.example\r\nMessage-ID: <{one}@x.y>\r\nSubject: {one} ".encode()
+    head = f"From: a@b.example\r\nMessage-ID: <{marker}@x.y>\r\nSubject: {marker} ".encode()
     raw = head + every[128:] + b"\r\n\r\n" + every + b"\r\n"
     await smtp.sendmail("a@b.example", ["o@x.y"], raw, mail_options=["BODY=8BITMIME"])
-    row = await stack.reach(f"<{one}@x.y>", "awaiting_user")
+    row = await stack.reach(f"<{marker}@x.y>", "awaiting_user")
     assert stored(stack, row["blob"]) == raw
 
 
@@ -131,10 +124,10 @@ async def test_a_size_above_the_limit_is_refused_when_it_is_declared(
 
 
 async def test_a_size_above_the_limit_is_refused_when_it_shows(
-    stack: Stack, smtp: aiosmtplib.SMTP, one: str
+    stack: Stack, smtp: aiosmtplib.SMTP, marker: str
 ) -> None:
     line = b"x" * 76 + b"\r\n"
-    large = mail(message_id=f"<{one}@x.y>") + line * (LIMIT // len(line))
+    large = mail(message_id=f"<{marker}@x.y>") + line * (LIMIT // len(line))
     await smtp.ehlo()
     await smtp.mail("john@example.com")
     await smtp.rcpt("owner@mailroom.test")
@@ -142,30 +135,30 @@ async def test_a_size_above_the_limit_is_refused_when_it_shows(
         await smtp.data(large)
     assert refused.value.code == 552
     # The session goes on, and so does the server.
-    await smtp.sendmail("john@example.com", ["owner@mailroom.test"], mail(subject=one))
-    assert await stack.row(f"<{one}@x.y>") == {}
+    await smtp.sendmail("john@example.com", ["owner@mailroom.test"], mail(subject=marker))
+    assert await stack.row(f"<{marker}@x.y>") == {}
 
 
-async def test_a_mail_just_below_the_limit(stack: Stack, one: str) -> None:
+async def test_a_mail_just_below_the_limit(stack: Stack, marker: str) -> None:
     message = EmailMessage(policy=SMTP_POLICY)
     message["From"] = "john@example.com"
-    message["Message-ID"] = f"<{one}@x.y>"
-    message["Subject"] = one
+    message["Message-ID"] = f"<{marker}@x.y>"
+    message["Subject"] = marker
     message.set_content("See the picture.")
     message.add_attachment(b"\xff" * (LIMIT * 2 // 3), maintype="image", subtype="png")
     raw = message.as_bytes()
     assert LIMIT * 0.9 < len(raw) < LIMIT
     await stack.send(raw)
-    row = await stack.reach(f"<{one}@x.y>", "awaiting_user")
+    row = await stack.reach(f"<{marker}@x.y>", "awaiting_user")
     assert row["email_body_preview"] == "See the picture."
 
 
 async def test_longer_lines_than_allowed_are_no_reason_to_lose_a_mail(
-    stack: Stack, one: str
+    stack: Stack, marker: str
 ) -> None:
-    raw = mail(message_id=f"<{one}@x.y>", subject=one) + b"x" * 100_000 + b"\r\n"
+    raw = mail(message_id=f"<{marker}@x.y>", subject=marker) + b"x" * 100_000 + b"\r\n"
     await stack.send(raw)
-    row = await stack.reach(f"<{one}@x.y>", "awaiting_user")
+    row = await stack.reach(f"<{marker}@x.y>", "awaiting_user")
     assert stored(stack, row["blob"]) == raw
 
 
@@ -177,15 +170,15 @@ FALSE_ENDS = [
 
 
 @pytest.mark.parametrize("end", FALSE_ENDS, ids=repr)
-async def test_a_mail_within_a_mail_is_one_mail(stack: Stack, end: bytes, one: str) -> None:
-    smuggled = mail(message_id=f"<{one}-smuggled@x.y>", subject=f"smuggled {one}")
+async def test_a_mail_within_a_mail_is_one_mail(stack: Stack, end: bytes, marker: str) -> None:
+    smuggled = mail(message_id=f"<{marker}-smuggled@x.y>", subject=f"smuggled {marker}")
     commands = b"MAIL FROM:<boss@x.y>\r\nRCPT TO:<owner@mailroom.test>\r\nDATA\r\n"
-    body = mail(message_id=f"<{one}@x.y>", subject=one) + end + commands + smuggled
+    body = mail(message_id=f"<{marker}@x.y>", subject=marker) + end + commands + smuggled
     answers = await spoken(stack, body + b"\r\n.\r\n")
     assert len(answers) == 1, answers
     assert answers[0].startswith("250 2.0.0")
-    await stack.reach(f"<{one}@x.y>", "awaiting_user")
-    assert await stack.row(f"<{one}-smuggled@x.y>") == {}
+    await stack.reach(f"<{marker}@x.y>", "awaiting_user")
+    assert await stack.row(f"<{marker}-smuggled@x.y>") == {}
 
 
 async def spoken(stack: Stack, data: bytes) -> list[str]:
@@ -211,40 +204,40 @@ async def spoken(stack: Stack, data: bytes) -> list[str]:
     return answers
 
 
-async def test_a_mail_without_message_id_twice_is_one_mail(stack: Stack, one: str) -> None:
-    first, second = await stack.send(mail(subject=one)), await stack.send(mail(subject=one))
-    other = await stack.send(mail(subject=f"{one} again"))
+async def test_a_mail_without_message_id_twice_is_one_mail(stack: Stack, marker: str) -> None:
+    first, second = await stack.send(mail(subject=marker)), await stack.send(mail(subject=marker))
+    other = await stack.send(mail(subject=f"{marker} again"))
     assert first == second != other
 
 
-async def test_a_mail_twice_is_one_mail_even_after_its_end(stack: Stack, one: str) -> None:
-    raw = mail(message_id=f"<{one}@x.y>", subject=one)
+async def test_a_mail_twice_is_one_mail_even_after_its_end(stack: Stack, marker: str) -> None:
+    raw = mail(message_id=f"<{marker}@x.y>", subject=marker)
     first = await stack.send(raw)
     assert await stack.send(raw) == first
-    await stack.reach(f"<{one}@x.y>", "awaiting_user")
-    await stack.decide(f"<{one}@x.y>", "1")
-    row = await stack.reach(f"<{one}@x.y>", "reply_sent")
+    await stack.reach(f"<{marker}@x.y>", "awaiting_user")
+    await stack.decide(f"<{marker}@x.y>", "1")
+    row = await stack.reach(f"<{marker}@x.y>", "reply_sent")
     assert await stack.send(raw) == first
-    assert await stack.row(f"<{one}@x.y>") == row
+    assert await stack.row(f"<{marker}@x.y>") == row
     outbox = (await stack.client.get("/dev/outbox")).json()
-    assert len([mail for mail in outbox if mail["in_reply_to"] == f"<{one}@x.y>"]) == 1
+    assert len([mail for mail in outbox if mail["in_reply_to"] == f"<{marker}@x.y>"]) == 1
 
 
-async def test_the_null_sender_gets_no_answer(stack: Stack, one: str) -> None:
-    await stack.send(mail(message_id=f"<{one}@x.y>", subject=one), sender="")
-    row = await stack.reach(f"<{one}@x.y>", "user_ignored")
+async def test_the_null_sender_gets_no_answer(stack: Stack, marker: str) -> None:
+    await stack.send(mail(message_id=f"<{marker}@x.y>", subject=marker), sender="")
+    row = await stack.reach(f"<{marker}@x.y>", "user_ignored")
     assert "null" in str(row["reason"])
 
 
-async def test_fifty_connections_at_once(stack: Stack, one: str) -> None:
+async def test_fifty_connections_at_once(stack: Stack, marker: str) -> None:
     async def connection(number: int) -> list[str]:
         async with aiosmtplib.SMTP(
             hostname=stack.smtp_host, port=stack.smtp_port, timeout=WAIT_SECONDS
         ) as smtp:
-            return [await send(smtp, f"<{number}.{count}.{one}@x.y>") for count in range(2)]
+            return [await send(smtp, f"<{number}.{count}.{marker}@x.y>") for count in range(2)]
 
     async def send(smtp: aiosmtplib.SMTP, message_id: str) -> str:
-        raw = mail(message_id=message_id, subject=one)
+        raw = mail(message_id=message_id, subject=marker)
         _, answer = await smtp.sendmail("john@example.com", ["owner@mailroom.test"], raw)
         return answer
 

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shlex
 from pathlib import Path
-from uuid import uuid4
 
 from world import mail
 
@@ -44,10 +43,9 @@ async def typed(stack: Stack, line: str, workflow_id: str = "") -> str:
     return output.decode()
 
 
-async def test_from_the_list_to_the_outbox(stack: Stack) -> None:
-    one = f"mk{uuid4().hex[:10]}"
-    message_id = f"<{one}@example.com>"
-    raw = mail(sender=f"{one}@example.com", subject=f"Lunch {one}", message_id=message_id)
+async def test_from_the_list_to_the_outbox(stack: Stack, marker: str) -> None:
+    message_id = f"<{marker}@example.com>"
+    raw = mail(sender=f"{marker}@example.com", subject=f"Lunch {marker}", message_id=message_id)
     workflow_id = (await stack.send(raw)).rpartition(" ")[2]
     row = await stack.reach(message_id, "awaiting_user")
 
@@ -55,7 +53,9 @@ async def test_from_the_list_to_the_outbox(stack: Stack) -> None:
         return workflow_id in await typed(stack, LIST)
 
     await until(listed, "the mail in the list")
-    assert f"John Doe <{one}@example.com>: Lunch {one}" in await typed(stack, DESCRIBE, workflow_id)
+    assert f"John Doe <{marker}@example.com>: Lunch {marker}" in await typed(
+        stack, DESCRIBE, workflow_id
+    )
     details = await typed(stack, METADATA, workflow_id)
     assert "awaiting user" in details
     assert f"revision 1, code `{row['code']}`" in details

@@ -132,12 +132,13 @@ def _values(change: Change) -> dict[str, object]:
         "sender": mail.sender,
         "received_at": mail.received_at,
         "blob": mail.blob,
-        "status": processed_status(state),
+        "status": processed_status(state).value,
         "processed": is_final(state) or state is MailState.FAILED,
         "step": change.order,
-        "state": state,
-        "previous": change.states[-2] if len(change.states) > 1 else None,
-        "states": list(change.states),
+        "state": state.value,
+        "previous": change.states[-2].value if len(change.states) > 1 else None,
+        # Plain strings: psycopg looks an enum's members up for each value that it sends.
+        "states": [state.value for state in change.states],
         "detail": json.dumps(change.detail),
     }
 
