@@ -36,5 +36,6 @@ class Record:
                     "error": request.error,
                     "via": request.word.via if request.word else None,
                 },
+                closed=request.closed,
             )
         )

@@ -1,5 +1,6 @@
 """Real servers, one of each kind for a session, on loopback with free ports."""
 
+import signal
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -24,6 +25,12 @@ from world import Gateway, Handset, Sink, gateway_running, mail, sink_running
 from mailroom.adapters.postgres.migrate import upgrade
 from mailroom.local.servers import postgres_server
 from mailroom.local.toolchain import temporal_cli, time_skipping_server
+
+
+def pytest_configure() -> None:
+    """Ctrl-C reaches the processes that tests start, also where this one runs in a shell's
+    background, which ignores it and would hand that on."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -66,22 +73,6 @@ async def house(
     settings = settings_for(folder, gateway, sink, temporal_address=address_of(env))
     async with house_on(env, settings, database, gateway, sink) as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-async def idle_house(
-    database: URL, gateway: Gateway, sink: Sink, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[House]:
-    """A house whose worker comes and goes, with a clock and a database of its own."""
-    binary = await time_skipping_server()
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(binary), data_converter=pydantic_data_converter
-    ) as env:
-        folder = tmp_path_factory.mktemp("idle")
-        settings = settings_for(folder, gateway, sink, temporal_address=address_of(env))
-        own = await another_database(database, "idle")
-        async with idle_house_on(env, settings, own, gateway, sink) as running:
-            yield running
 
 
 @pytest.fixture(scope="session")

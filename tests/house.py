@@ -21,6 +21,7 @@ from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Context, Secrets
 from mailroom.bridge.intake import Accepted, Arrival
 from mailroom.local import serving
+from mailroom.models.states import MailState
 from worker import Adapters, connected, worker
 from workflows.search_attributes import ALL
 
@@ -51,6 +52,21 @@ class House:
         row = await self.context.views.by_workflow(accepted.workflow_id)
         assert row is not None, "the mail has no row"
         return row
+
+    async def reached(self, accepted: Accepted, state: MailState) -> WorkflowState:
+        """The mail's row, once it is in this state."""
+
+        async def is_there() -> bool:
+            row = await self.context.views.by_workflow(accepted.workflow_id)
+            return row is not None and row.current_state is state
+
+        await eventually(is_there)
+        return await self.row(accepted)
+
+    async def ended(self, accepted: Accepted) -> MailState:
+        """The state in which the mail's workflow left it."""
+        await self.client.get_workflow_handle(accepted.workflow_id).result()
+        return (await self.row(accepted)).current_state
 
     async def skip(self, **duration: float) -> None:
         await self.env.sleep(timedelta(**duration))

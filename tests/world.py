@@ -40,7 +40,7 @@ class Text:
 class Gateway:
     """`POST /sms/send`. A body with `gw-fail-N` fails N times with 500, `gw-refuse` always
     with 400, `gw-down` always with 500; `gw-slow` is answered after 15 s, or once `hurry` is
-    set. In a reference they do the same."""
+    set. In a reference they do the same. `gw-babble` is refused in bytes that are no text."""
 
     texts: list[Text] = field(default_factory=list)
     tries: Counter[str] = field(default_factory=Counter)
@@ -52,7 +52,7 @@ class Gateway:
         app = FastAPI()
 
         @app.post("/sms/send")
-        async def send(request: Request, response: Response) -> dict[str, str]:
+        async def send(request: Request, response: Response) -> Any:
             content = await request.json()
             return await self.take(
                 Text(content["to"], content["body"], content["client_reference"]), response
@@ -60,11 +60,13 @@ class Gateway:
 
         return app
 
-    async def take(self, text: Text, response: Response) -> dict[str, str]:
+    async def take(self, text: Text, response: Response) -> dict[str, str] | Response:
         self.tries[text.reference] += 1
         if "gw-slow" in f"{text.body} {text.reference}":
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.hurry.wait(), SLOW_SECONDS)
+        if "gw-babble" in text.body:
+            return Response(b"no\0such\xffthing", 400)
         status = self.verdict(text)
         if status:
             response.status_code = status
@@ -148,6 +150,39 @@ async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 30) 
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+@dataclass
+class Wire:
+    """A TCP connection to a server, held up while `flowing` is not set."""
+
+    port: int = 0
+    flowing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError), contextlib.closing(sink):
+            while data := await source.read(65_536):
+                await self.flowing.wait()
+                sink.write(data)
+                await sink.drain()
+
+
+@contextlib.asynccontextmanager
+async def wire_to(address: str) -> AsyncIterator[Wire]:
+    wire = Wire()
+    wire.flowing.set()
+    host, _, port = address.rpartition(":")
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(wire.carry(reader, back), wire.carry(there, writer))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    wire.port = server.sockets[0].getsockname()[1]
+    try:
+        yield wire
+    finally:
+        server.close()
 
 
 @dataclass

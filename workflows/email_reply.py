@@ -44,11 +44,13 @@ from mailroom.models.states import MailState, Stage, advance
 from mailroom.models.words import Approve, Edit, Ignore
 from workflows import retry_policies
 from workflows.display import details
-from workflows.failures import cause, is_send_unknown, is_store_away
+from workflows.failures import cause, is_ours, is_send_unknown
 from workflows.search_attributes import MAIL_STATE
 
 T = TypeVar("T")
 SEEN_LIMIT = 500
+# After that a mail may be what our worker or store dies of.
+OWN_RETRIES = 3
 # An owner can answer a text before the gateway has confirmed it.
 LAST_MOMENT = timedelta(seconds=5)
 
@@ -197,7 +199,7 @@ class EmailReplyWorkflow:
         if state is not self.progress.state:
             self.enter(state)
         self.progress.reason = reason
-        await self.record()
+        await self.record(closed=True)
         self.show()
         if state is MailState.TIMEOUT:
             await self.tell(Notice.EXPIRED)
@@ -206,6 +208,8 @@ class EmailReplyWorkflow:
 
     async def stage(self, stage: Stage, attempt: Callable[[], Awaitable[T]]) -> T:
         if self.progress.failed_stage is stage:
+            # A later run of a mail that failed: what people see does not come along.
+            self.show()
             await self.until_mended(stage)
         while True:
             try:
@@ -227,8 +231,8 @@ class EmailReplyWorkflow:
             await self.ask_whether_to_send_again()
         if stage is Stage.REPLY:
             progress.word = None
-        if is_store_away(error):
-            # It was back when the failure could be recorded: there is nothing to mend.
+        if is_ours(error) and progress.retries < OWN_RETRIES:
+            # Store and worker were back when the failure could be recorded.
             self.retry_asked = True
             return
         self.show()
@@ -395,8 +399,7 @@ class EmailReplyWorkflow:
                 timeout_summary=f"until {deadline:%Y-%m-%d %H:%M} UTC",
             )
         except TimeoutError:
-            # What came at the same moment was told that it counts.
-            return condition()
+            return False
         if not condition():
             await workflow.wait_condition(workflow.all_handlers_finished)
         if not condition():
@@ -413,7 +416,7 @@ class EmailReplyWorkflow:
         self.progress.step += 1
         return self.progress.step
 
-    async def record(self) -> None:
+    async def record(self, *, closed: bool = False) -> None:
         progress = self.progress
         await workflow.execute_activity_method(
             Record.record,
@@ -426,6 +429,7 @@ class EmailReplyWorkflow:
                 error=progress.error,
                 retries=progress.retries,
                 word=progress.word,
+                closed=closed,
             ),
             **retry_policies.of_record(progress.state),
         )

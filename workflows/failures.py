@@ -1,6 +1,6 @@
 """What went wrong, out of Temporal's wrapping."""
 
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType
 
 LONGEST_CAUSE = 500
 
@@ -10,11 +10,16 @@ def cause(error: ActivityError) -> str:
     inner = error.cause
     if isinstance(inner, TimeoutError):
         return "It took too long, or the worker that did it went away."
-    return str(inner or error).removeprefix(f"{type(inner).__name__}: ")[:LONGEST_CAUSE]
+    sentence = inner.message if isinstance(inner, ApplicationError) else str(inner or error)
+    return sentence[:LONGEST_CAUSE]
 
 
-def is_store_away(error: ActivityError) -> bool:
-    return isinstance(error.cause, ApplicationError) and error.cause.type == "StoreAway"
+def is_ours(error: ActivityError) -> bool:
+    """Our own store or worker went away: nothing that the owner could mend."""
+    inner = error.cause
+    if isinstance(inner, TimeoutError):
+        return inner.type is TimeoutType.HEARTBEAT
+    return isinstance(inner, ApplicationError) and inner.type == "StoreAway"
 
 
 def is_send_unknown(error: ActivityError) -> bool:

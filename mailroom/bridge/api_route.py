@@ -38,7 +38,7 @@ def _bounded(receive: Receive, limit: int) -> Receive:
         left -= len(message.get("body", b""))
         if left < 0:
             raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A mail may have {limit:,} bytes at most."
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request may have {limit:,} bytes at most."
             )
         return message
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from standardwebhooks import Webhook
 
@@ -144,9 +144,10 @@ def router(phone: Phone, http: httpx.AsyncClient) -> APIRouter:
         return [text for text in phone.texts if text.to is not None]
 
     @routes.post("/dev/sms")
-    async def answer(text: OwnersText, who: Who) -> JSONResponse:
+    async def answer(text: OwnersText, who: Who) -> Response:
         """The owner answers, through the signed webhook; its answer is passed on."""
         response = await phone.answer(http, text.body)
-        return JSONResponse(response.json(), response.status_code)
+        kind = response.headers["content-type"]
+        return Response(response.content, response.status_code, media_type=kind)
 
     return routes

@@ -145,6 +145,7 @@ class RecordInput(Frozen):
     error: str | None = None
     retries: int = 0
     word: "Heard | None" = None
+    closed: bool = Field(default=False, description="nothing follows, also after failed")
 
 
 class AskAgainInput(Frozen):

@@ -45,6 +45,7 @@ class Change(Frozen):
     states: tuple[MailState, ...]
     columns: Columns = Columns()
     detail: dict[str, str | int | None] = Field(default={}, description="for the timeline")
+    closed: bool = Field(default=False, description="nothing follows, also after failed")
 
     @property
     def order(self) -> int:

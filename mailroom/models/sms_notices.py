@@ -68,15 +68,3 @@ def help_text() -> str:
         "Mailroom texts you each mail with a draft. Answer 1 to send it, 2 and what to change, "
         "or 3 to ignore it, with the code if several wait."
     )
-
-
-def too_many_edits_text(code: str) -> str:
-    return f"Ten edits were made, and no more are possible.\n1=Send 3=Ignore {code}"
-
-
-def older_revision_text(code: str) -> str:
-    return f"That answers an older draft; nothing was done. Answer the newest text: {code}"
-
-
-def already_answered_text(what: str) -> str:
-    return f"This was answered already ({short(quotable(what), 60)}). Nothing was changed."

@@ -70,18 +70,6 @@ def with_subject(subject: str, parts: int, render: Callable[[str], str]) -> str:
     return cut(longest(subject, parts, cut))
 
 
-def fit(text: str, max_parts: int) -> str:
-    """`text`, or its longest beginning with an ellipsis, in `max_parts` segments."""
-    if fits(text, max_parts):
-        return text
-    return _with_ellipsis(longest(text, max_parts, _with_ellipsis))
-
-
-def _with_ellipsis(text: str) -> str:
-    # "…" is not in GSM-7: one would turn the whole message into UCS-2.
-    return text + ("..." if segments(text).encoding is Encoding.GSM7 else "…")
-
-
 def _until(text: str, length: int) -> str:
     while length and unicodedata.category(text[length]).startswith("M"):
         length -= 1  # an accent stays with its letter

@@ -42,7 +42,7 @@ async def drafted(house: House, marker: str, message_id: str | None = None) -> A
         raw = f"Message-ID: {message_id}\r\n".encode() + raw
     accepted = await house.receive(raw)
     await house.gateway.wait_for(marker)
-    await reached(house, accepted, MailState.AWAITING_USER)
+    await house.reached(accepted, MailState.AWAITING_USER)
     return accepted
 
 
@@ -50,16 +50,8 @@ async def unsent(house: House, marker: str) -> Accepted:
     """A mail whose draft the gateway refuses to text."""
     raw = mail(sender=f"{marker}@example.com", subject=f"gw-refuse {marker}")
     accepted = await house.receive(raw)
-    await reached(house, accepted, MailState.FAILED)
+    await house.reached(accepted, MailState.FAILED)
     return accepted
-
-
-async def reached(house: House, accepted: Accepted, state: MailState) -> None:
-    async def is_there() -> bool:
-        row = await house.context.views.by_workflow(accepted.workflow_id)
-        return row is not None and row.current_state is state
-
-    await eventually(is_there)
 
 
 def path_of(accepted: Accepted, action: str = "") -> str:
@@ -315,7 +307,7 @@ async def test_a_decision_is_answered_with_its_outcome(
         "text": "The reply is on its way.",
     }
     await house.sink.wait_for(f"{marker}@example.com")
-    await reached(house, accepted, MailState.REPLY_SENT)
+    await house.reached(accepted, MailState.REPLY_SENT)
     late = await api.post(path_of(accepted, "/decide"), json={"text": "3"})
     assert detail_of(late, HTTPStatus.CONFLICT) == "This mail is closed already: reply sent."
     assert late.json()["outcome"]["state"] == "reply_sent"
@@ -419,7 +411,26 @@ async def test_a_mail_that_was_closed_meanwhile_is_told_as_it_is_now(
     assert outcome.text == "This mail is closed already: user ignored (by owner)."
 
 
+async def test_words_may_come_from_anywhere(
+    house: House, api: httpx.AsyncClient, marker: str
+) -> None:
+    accepted = await drafted(house, marker)
+    word = {"text": "1", "via": "odd\0\u2028"}
+    assert (await api.post(path_of(accepted, "/decide"), json=word)).status_code == HTTPStatus.OK
+    await house.sink.wait_for(f"{marker}@example.com")
+    await house.reached(accepted, MailState.REPLY_SENT)
+
+
 # Retry and time-out
+
+
+async def test_a_failure_is_shown_whatever_a_gateway_says(
+    house: House, api: httpx.AsyncClient, marker: str
+) -> None:
+    raw = mail(sender=f"{marker}@example.com", subject=f"gw-babble {marker}")
+    accepted = await house.receive(raw)
+    await house.reached(accepted, MailState.FAILED)
+    assert "400: no" in (await api.get(path_of(accepted))).json()["error_message"]
 
 
 async def test_a_retry_goes_on_from_the_failed_stage(
@@ -481,7 +492,7 @@ async def test_a_wait_that_is_over_cannot_be_ended(
     accepted = await house.receive(mail(sender=sender, subject=f"Hi {marker}"))
     await house.gateway.wait_for(marker)
     await api.post(path_of(accepted, "/decide"), json="1")
-    await reached(house, accepted, MailState.USER_APPROVED)
+    await house.reached(accepted, MailState.USER_APPROVED)
     response = await api.post(f"/workflow/timeout/{quote(accepted.message_id, safe='')}")
     assert "user approved" in detail_of(response, HTTPStatus.CONFLICT)
 

@@ -11,21 +11,22 @@ from http import HTTPStatus
 
 import httpx
 import pytest
-from house import TOKEN, WEBHOOK_SECRET, House, bridge_on
+from house import TOKEN, WEBHOOK_SECRET, House, address_of, bridge_on
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.service import RPCError, RPCStatusCode
-from world import Handset, eventually, mail, new_text_id
+from world import Handset, mail, new_text_id, wire_to
 
+from mailroom.adapters import temporal
 from mailroom.adapters.postgres.texts import InboundText
-from mailroom.adapters.postgres.views import Answerable, PostgresViews, WorkflowState
-from mailroom.bridge.conversation import Conversation
+from mailroom.adapters.postgres.views import Answerable, PostgresViews
+from mailroom.bridge.conversation import DECIDE_WITHIN, KEEP_WITHIN, Conversation
+from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.intake import Accepted
 from mailroom.models.email_reply import OwnersWord
 from mailroom.models.names import owner_notice_id
 from mailroom.models.states import MailState, Stage
 
-PHONE = "+12025550123"
 STRANGER = "+12025550199"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 OTHER_SECRET = "whsec_" + b64encode(b"not the secret of the gateway").decode()
@@ -47,12 +48,6 @@ async def code_of(house: House, accepted: Accepted) -> str:
     code = (await house.row(accepted)).code
     assert code is not None
     return code
-
-
-async def ended(house: House, accepted: Accepted) -> MailState:
-    handle = house.client.get_workflow_handle(accepted.workflow_id)
-    await handle.result()
-    return (await house.row(accepted)).current_state
 
 
 async def decisions(house: House, accepted: Accepted) -> list[str]:
@@ -96,7 +91,7 @@ async def test_an_approval_sends_the_reply(
     assert answer["outcome"] == "accepted"
     assert answer["message_id"] == accepted.message_id
     await house.sink.wait_for(f"{marker}@example.com")
-    assert await ended(house, accepted) is MailState.REPLY_SENT
+    assert await house.ended(accepted) is MailState.REPLY_SENT
     assert (await house.row(accepted)).user_command == "approve"
 
 
@@ -107,7 +102,7 @@ async def test_edit_then_ignore(house: House, phone: Handset, marker: str) -> No
     row = await house.row(accepted)
     assert (row.revision, row.user_edit_instructions) == (2, "decline, please")
     assert (await phone.say("3"))["outcome"] == "accepted"
-    assert await ended(house, accepted) is MailState.USER_IGNORED
+    assert await house.ended(accepted) is MailState.USER_IGNORED
     assert house.sink.mails[f"{marker}@example.com"] == []
 
 
@@ -187,7 +182,7 @@ FORGERIES = (
 
 async def test_forged_webhooks_change_nothing(house: House, phone: Handset, marker: str) -> None:
     accepted = await drafted(house, marker)
-    before, texts = await settled(house, accepted), await kept(house)
+    before, texts = await house.reached(accepted, MailState.AWAITING_USER), await kept(house)
     for forge in FORGERIES:
         raw = phone.text("3", new_text_id())
         response = await phone.post(raw, forge(phone, raw))
@@ -248,20 +243,10 @@ async def test_a_strangers_number_is_refused(
     house: House, phone: Handset, marker: str, number: str
 ) -> None:
     accepted = await drafted(house, marker)
-    before, texts = await settled(house, accepted), await kept(house)
+    before, texts = await house.reached(accepted, MailState.AWAITING_USER), await kept(house)
     response = await phone.post(phone.text("1", new_text_id(), sender=number))
     assert response.status_code == HTTPStatus.FORBIDDEN
     assert (await house.row(accepted), await kept(house)) == (before, texts)
-
-
-async def settled(house: House, accepted: Accepted) -> WorkflowState:
-    """The mail's row once it waits for its owner."""
-
-    async def waits() -> bool:
-        return (await house.row(accepted)).current_state is MailState.AWAITING_USER
-
-    await eventually(waits)
-    return await house.row(accepted)
 
 
 async def test_the_owners_number_may_be_written_otherwise(
@@ -293,7 +278,7 @@ async def test_the_same_text_ten_times_at_once_and_later_is_one_decision(
     text_id = new_text_id()
     answers = await asyncio.gather(*[phone.say("1", text_id) for _ in range(10)])
     answers.append(await phone.say("1", text_id))
-    assert await ended(house, accepted) is MailState.REPLY_SENT
+    assert await house.ended(accepted) is MailState.REPLY_SENT
     answers.append(await phone.say("1", text_id))
     assert {answer["outcome"] for answer in answers} == {"accepted"}
     assert len({answer["text"] for answer in answers}) == 1
@@ -308,7 +293,7 @@ async def test_a_redelivery_to_a_bridge_that_died_before_it_answered(
     """What the text decided is known to the workflow, though that has ended."""
     accepted, text_id = await drafted(house, marker), new_text_id()
     answer = await phone.say("1", text_id)
-    assert await ended(house, accepted) is MailState.REPLY_SENT
+    assert await house.ended(accepted) is MailState.REPLY_SENT
     await forget_answer(house, text_id)
     assert await phone.say("1", text_id) == answer
     assert await is_told_nothing(house, text_id)
@@ -335,7 +320,7 @@ async def test_a_second_delivery_that_looks_when_the_first_has_decided(
     late = asyncio.create_task(second.hear(inbound))
     await views.asked.wait()
     first = await phone.say("1", text_id)
-    assert await ended(house, accepted) is MailState.REPLY_SENT
+    assert await house.ended(accepted) is MailState.REPLY_SENT
     views.gate.set()
     answer = await late
     assert (answer.outcome, answer.text) == ("accepted", first["text"])
@@ -382,7 +367,7 @@ async def test_an_approval_again_after_an_edit_does_not_approve_the_new_draft(
     await house.gateway.wait_for(marker, 2)
     answers = [await phone.say(f"1 {first}", late) for _ in range(2)]
     assert {answer["outcome"] for answer in answers} == {"refused"}
-    assert (await settled(house, accepted)).revision == 2
+    assert (await house.reached(accepted, MailState.AWAITING_USER)).revision == 2
     assert house.sink.mails[f"{marker}@example.com"] == []
 
 
@@ -395,7 +380,7 @@ async def test_shuffled_redeliveries_of_many_texts_decide_once_each(
     answers = await asyncio.gather(*[phone.say(*word) for _ in range(4) for word in words])
     assert {answer["outcome"] for answer in answers} == {"accepted"}
     for marker, accepted in zip(markers, mails, strict=True):
-        assert await ended(house, accepted) is MailState.REPLY_SENT
+        assert await house.ended(accepted) is MailState.REPLY_SENT
         assert len(house.sink.mails[f"{marker}@example.com"]) == 1
 
 
@@ -428,7 +413,7 @@ async def test_a_bare_answer_decides_nothing_while_two_drafts_wait(
         assert await decisions(house, one) == []
     answer = await phone.say(f"1 {codes[1]}")
     assert (answer["outcome"], answer["message_id"]) == ("accepted", second.message_id)
-    assert await ended(house, second) is MailState.REPLY_SENT
+    assert await house.ended(second) is MailState.REPLY_SENT
     assert await decisions(house, first) == []
     assert (await phone.say("3"))["message_id"] == first.message_id
 
@@ -462,7 +447,7 @@ async def test_an_answer_to_a_closed_mail_is_told_so(
     accepted = await drafted(house, marker)
     code = await code_of(house, accepted)
     await phone.say("3")
-    await ended(house, accepted)
+    await house.ended(accepted)
     with_code, without = new_text_id(), new_text_id()
     assert (await phone.say(f"1 {code}", with_code))["outcome"] == "refused"
     assert "closed already: user ignored" in await told(house, with_code)
@@ -573,7 +558,7 @@ async def test_of_an_approval_and_an_edit_at_once_one_wins(
         seen = (await house.row(accepted)).ai_reply_text
         assert (await phone.say("1"))["outcome"] == "accepted"
     reply = await house.sink.wait_for(f"{marker}@example.com")
-    assert await ended(house, accepted) is MailState.REPLY_SENT
+    assert await house.ended(accepted) is MailState.REPLY_SENT
     assert reply.get_content().split() == (seen or "").split()
     assert len(house.sink.mails[f"{marker}@example.com"]) == 1
 
@@ -581,6 +566,33 @@ async def test_of_an_approval_and_an_edit_at_once_one_wins(
 async def told_why_not(refused: httpx.Response) -> bool:
     detail = refused.json()["detail"]
     return any(why in detail for why in ("answered already", "older draft", "no draft"))
+
+
+# Without Temporal
+
+
+async def test_while_temporal_hangs_the_webhook_says_so_in_time(
+    house: House, phone: Handset, marker: str
+) -> None:
+    accepted, text_id = await drafted(house, marker), new_text_id()
+    async with wire_to(address_of(house.env)) as wire:
+        client = await temporal.connect(f"127.0.0.1:{wire.port}", house.client.namespace)
+        async with bridge_on(replace(house.context, flows=ReplyFlows(client))) as http:
+            wire.flowing.clear()
+            started = time.monotonic()
+            response = await Handset(http, WEBHOOK_SECRET).post(phone.text("1", text_id))
+            longest = DECIDE_WITHIN + KEEP_WITHIN
+            assert longest < timedelta(seconds=3)
+            assert time.monotonic() - started < longest.total_seconds() + 1
+            assert response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+            assert int(response.headers["Retry-After"]) > 0
+            wire.flowing.set()
+            # What the gateway then delivers again is the same word.
+            answer = await Handset(http, WEBHOOK_SECRET).say("1", text_id)
+    assert answer["outcome"] == "accepted"
+    assert await house.ended(accepted) is MailState.REPLY_SENT
+    assert await decisions(house, accepted) == ["user_approved"]
+    assert len(house.sink.mails[f"{marker}@example.com"]) == 1
 
 
 # Without a worker, on Temporal's real server
@@ -592,7 +604,7 @@ async def waiting_alone(house: House, marker: str) -> AsyncIterator[tuple[Handse
     async with bridge_on(house.context) as http:
         async with house.at_work():
             accepted = await drafted(house, marker)
-            await settled(house, accepted)
+            await house.reached(accepted, MailState.AWAITING_USER)
         yield Handset(http, WEBHOOK_SECRET), accepted
 
 
@@ -610,7 +622,7 @@ async def test_without_a_worker_the_word_is_kept_and_counts_once(
         async with house.at_work():
             outcome = await house.gateway.text_under(f"word/{text_id}")
             assert outcome == "The reply is on its way."
-            assert await ended(house, accepted) is MailState.REPLY_SENT
+            assert await house.ended(accepted) is MailState.REPLY_SENT
             assert await phone.say("1", text_id) == answers[0]
     assert await decisions(house, accepted) == ["user_approved"]
     assert house.gateway.tries[f"word/{text_id}"] == 1
@@ -623,7 +635,7 @@ async def test_a_kept_word_that_comes_too_late_is_told_so(dev_house: House, mark
         await house.context.flows.command(accepted.workflow_id, OwnersWord(text="3"))
         assert (await phone.say("1", late))["outcome"] == "kept"
         async with house.at_work():
-            assert await ended(house, accepted) is MailState.USER_IGNORED
+            assert await house.ended(accepted) is MailState.USER_IGNORED
             assert "answered already (ignore)" in await house.gateway.text_under(f"word/{late}")
     assert house.sink.mails[f"{marker}@example.com"] == []
 
@@ -635,7 +647,7 @@ async def test_a_kept_word_whose_outcome_cannot_be_texted_counts_all_the_same(
     async with waiting_alone(house, marker) as (phone, accepted):
         assert (await phone.say("1", text_id))["outcome"] == "kept"
         async with house.at_work():
-            assert await ended(house, accepted) is MailState.REPLY_SENT
+            assert await house.ended(accepted) is MailState.REPLY_SENT
     assert house.gateway.tries[f"word/{text_id}"] == 1
 
 
@@ -652,6 +664,6 @@ async def test_eleven_words_at_once_without_a_worker_are_kept_in_time(
         assert {answer["outcome"] for answer in answers} == {"kept"}
         async with house.at_work():
             outcomes = [await house.gateway.text_under(f"word/{one}") for one in ids]
-            assert await ended(house, accepted) is MailState.REPLY_SENT
+            assert await house.ended(accepted) is MailState.REPLY_SENT
     assert outcomes.count("The reply is on its way.") == 1
     assert len(house.sink.mails[f"{marker}@example.com"]) == 1

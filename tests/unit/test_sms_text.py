@@ -256,9 +256,6 @@ def others(sender: str, subject: str) -> list[str]:
         sms_notices.unknown_text(sender, "K7M4"),
         sms_notices.nothing_waiting_text(),
         sms_notices.help_text(),
-        sms_notices.too_many_edits_text("K7M4"),
-        sms_notices.older_revision_text("K7M4"),
-        sms_notices.already_answered_text(subject),
     ]
 
 

@@ -1,6 +1,7 @@
 """Mails and drafts as rows (port `EmailStore`). One statement for each step of a mail."""
 
 import json
+from collections.abc import Mapping
 from functools import cache
 
 from sqlalchemy import TextClause, text
@@ -23,9 +24,10 @@ class PostgresEmails:
         A change older than the row changes nothing and leaves no line in the timeline.
         """
         known = change.columns.model_dump(exclude_unset=True)
-        statement = _entering(tuple(sorted(known)), closes=is_final(change.states[-1]))
+        closes = change.closed or is_final(change.states[-1])
+        statement = _entering(tuple(sorted(known)), closes=closes)
         async with self._engine.connect() as connection:
-            await connection.execute(statement, _values(change) | known)
+            await connection.execute(statement, _storable(_values(change) | known))
 
     async def save_draft(self, mail: MailRef, draft: NewDraft) -> Draft:
         number = int(mail.workflow_id.encode().hex(), 16) + draft.revision
@@ -139,7 +141,16 @@ def _values(change: Change) -> dict[str, object]:
         "previous": change.states[-2].value if len(change.states) > 1 else None,
         # Plain strings: psycopg looks an enum's members up for each value that it sends.
         "states": [state.value for state in change.states],
-        "detail": json.dumps(change.detail),
+        "detail": json.dumps(_storable(change.detail)),
+    }
+
+
+def _storable(values: Mapping[str, object]) -> dict[str, object]:
+    """Without NUL, which PostgreSQL refuses: a server's refusal that has one must not keep a
+    failure from being recorded."""
+    return {
+        name: value.replace("\0", "") if isinstance(value, str) else value
+        for name, value in values.items()
     }
 
 

@@ -36,7 +36,8 @@ def _engine(url: URL, pool_size: int, options: str) -> AsyncEngine:
         url.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=0,
-        pool_pre_ping=False,
         isolation_level="AUTOCOMMIT",
+        # Every statement has committed by itself: there is nothing to roll back on return.
+        pool_reset_on_return=None,
         connect_args={"connect_timeout": CONNECT_SECONDS, "options": options},
     )
