@@ -15,7 +15,7 @@ from house import TOKEN, WEBHOOK_SECRET, House, address_of, bridge_on
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.service import RPCError, RPCStatusCode
-from world import Handset, mail, new_text_id, wire_to
+from world import PHONE, Handset, mail, new_text_id, wire_to
 
 from mailroom.adapters import temporal
 from mailroom.adapters.postgres.texts import InboundText
