@@ -149,6 +149,12 @@ async def bring_into_their_stages(mailbox: Mailbox, locks: Locks) -> list[int]:
     for sender in (AT_RCPT, UNANSWERED, UNSETTLED, SETTLED):
         await mailbox.approve(sender)
         await sink.until_reached(sender)
+    await locks.inserts("sms_messages")
+    await mailbox.receive(TEXTING)
+    lost.append(await locks.waiting())
+    await locks.inserts("drafts")
+    await mailbox.receive(DRAFTING)
+    await locks.waiting()
     await locks.row("workflow_state", "message_id", id_of(SETTLED))
     sink.may_go[SETTLED].set()
     lost.append(await locks.waiting())
@@ -159,12 +165,6 @@ async def bring_into_their_stages(mailbox: Mailbox, locks: Locks) -> list[int]:
     await mailbox.approve(UNCLAIMED)
     lost.append(await locks.waiting())
     await mailbox.approve(NO_DOT)
-    await locks.waiting()
-    await locks.inserts("sms_messages")
-    await mailbox.receive(TEXTING)
-    lost.append(await locks.waiting())
-    await locks.inserts("drafts")
-    await mailbox.receive(DRAFTING)
     await locks.waiting()
     return lost
 

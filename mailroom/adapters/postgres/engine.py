@@ -37,6 +37,8 @@ def _engine(url: URL, pool_size: int, options: str) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         isolation_level="AUTOCOMMIT",
+        # What a statement was given is mail and numbers: not for logs and failures.
+        hide_parameters=True,
         # Every statement has committed by itself: there is nothing to roll back on return.
         pool_reset_on_return=None,
         connect_args={"connect_timeout": CONNECT_SECONDS, "options": options},
