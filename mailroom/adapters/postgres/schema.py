@@ -104,8 +104,8 @@ drafts = Table(
     Column("instructions", Text),
     Column("live", Boolean, nullable=False, server_default=text("true")),
     _now("created_at"),
-    Index("drafts_live_code", "owner", "code", unique=True, postgresql_where=text("live")),
-    Index("drafts_code", "owner", "code", "created_at"),
+    Index("drafts_live_code", "code", "owner", unique=True, postgresql_where=text("live")),
+    Index("drafts_code", "code", "owner", "created_at"),
 )
 
 sms_messages = Table(

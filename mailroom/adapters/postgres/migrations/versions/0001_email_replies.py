@@ -77,8 +77,9 @@ CREATE TABLE drafts (
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (owner, message_id, revision)
 );
-CREATE UNIQUE INDEX drafts_live_code ON drafts (owner, code) WHERE live;
-CREATE INDEX drafts_code ON drafts (owner, code, created_at);
+-- The code first: with the owner first, freeing the codes of one mail walks all that wait.
+CREATE UNIQUE INDEX drafts_live_code ON drafts (code, owner) WHERE live;
+CREATE INDEX drafts_code ON drafts (code, owner, created_at);
 
 CREATE TABLE sms_messages (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
