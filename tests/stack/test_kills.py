@@ -38,6 +38,10 @@ class Mailbox:
         response = await self.stack.decide(id_of(sender), "1")
         assert response.status_code == 200, response.text
 
+    async def ignore(self, sender: str) -> None:
+        response = await self.stack.decide(id_of(sender), "3")
+        assert response.status_code == 200, response.text
+
     async def rest(self, *senders: str) -> dict[str, tuple[str, int]]:
         """State and number of replies of each, as soon as it rests."""
         rows = await asyncio.gather(*(self.at_rest(sender) for sender in senders))
@@ -121,11 +125,13 @@ async def test_a_kill_that_finds_a_mail_in_every_stage(mailbox: Mailbox) -> None
     }
     [text] = mailbox.gateway.about(TEXTING)
     assert "1=Send" in text
+    for sender in UNKNOWN:
+        assert "1=Send again 3=Leave" in (await mailbox.gateway.wait_for(sender, 2))[1]
     for sender in (DRAFTING, TEXTING, AWAITING, NO_DOT):
         await mailbox.approve(sender)
         await sink.wait_for(sender)
     for sender in (UNANSWERED, UNSETTLED):
-        await stack.decide(id_of(sender), "3")
+        await mailbox.ignore(sender)
     everything = (DRAFTING, TEXTING, AWAITING, *SENDING)
     for sender in everything:
         await stack.reach(id_of(sender), "reply_sent", "user_ignored")
