@@ -11,7 +11,6 @@ import httpx
 from sqlalchemy import URL
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.ask_again import AskAgain
 from activities.draft_reply import DraftReply
@@ -45,6 +44,7 @@ from mailroom.ports import Drafter, Texter
 from workflows.arguments import CheckedArguments
 from workflows.email_reply import EmailReplyWorkflow
 from workflows.owner_notice import OwnerNoticeWorkflow
+from workflows.sandbox import sandbox
 
 WORKFLOWS = [EmailReplyWorkflow, OwnerNoticeWorkflow]
 
@@ -180,22 +180,4 @@ def worker(adapters: Adapters, settings: Settings) -> Worker:
         max_cached_workflows=CACHED_WORKFLOWS,
         max_concurrent_activities=CONCURRENT_ACTIVITIES,
         graceful_shutdown_timeout=GRACEFUL_STOP,
-    )
-
-
-def sandbox() -> SandboxedWorkflowRunner:
-    """The sandbox, with our pure modules passed through: re-importing them for every workflow
-    costs a third more CPU per mail."""
-    return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(
-            "mailroom",
-            "activities",
-            "workflows.display",
-            "workflows.failures",
-            "workflows.retry_policies",
-            "workflows.search_attributes",
-            "pydantic",
-            "pydantic_core",
-            "annotated_types",
-        )
     )

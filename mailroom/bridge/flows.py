@@ -68,6 +68,7 @@ class ReplyFlows:
                 static_details=mail.mail.message_id,
                 priority=Priority(priority_key=REPLY_PRIORITY),
                 rpc_timeout=START_TIMEOUT,
+                request_eager_start=True,
             )
         except WorkflowAlreadyStartedError:
             return False

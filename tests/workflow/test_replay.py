@@ -9,7 +9,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from worker import WORKFLOWS, sandbox
+from worker import WORKFLOWS
+from workflows.sandbox import sandbox
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
