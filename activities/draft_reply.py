@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
+from activities.under_way import UnderWay
 from activities.words import said
 from mailroom.models.email_reply import Draft, DraftReplyInput
 from mailroom.models.mail import IncomingMail, read_mail
@@ -28,21 +29,20 @@ class DraftReply:
     async def draft_reply(self, request: DraftReplyInput) -> Draft:
         mail = read_mail(await self.blobs.get(request.mail.blob))
         body = mail.newest
-        await self.store.enter(_begun(request, body))
-        drafted = await self.drafter.draft(await self.as_asked(request, mail, body))
-        blob = await self.blobs.put(drafted.text.encode())
-        draft = await self.store.save_draft(
-            request.mail,
-            NewDraft(
-                revision=request.revision,
-                blob=blob,
-                text=drafted.text,
-                note=_note(drafted),
-                instructions=request.instructions,
-            ),
-        )
-        await self.store.enter(_done(request, draft, drafted))
+        async with UnderWay(self.store, _begun(request, body)) as step:
+            drafted = await self.drafter.draft(await self.as_asked(request, mail, body))
+            draft = await self.store.save_draft(request.mail, await self.saved(request, drafted))
+            await step.enter(_done(request, draft, drafted))
         return draft
+
+    async def saved(self, request: DraftReplyInput, drafted: Drafted) -> NewDraft:
+        return NewDraft(
+            revision=request.revision,
+            blob=await self.blobs.put(drafted.text.encode()),
+            text=drafted.text,
+            note=_note(drafted),
+            instructions=request.instructions,
+        )
 
     async def as_asked(
         self, request: DraftReplyInput, mail: IncomingMail, body: str

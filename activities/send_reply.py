@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
+from activities.under_way import UnderWay
 from activities.words import said
 from mailroom.models.email_reply import SendReplyInput, Sent
 from mailroom.models.mail import read_mail
@@ -49,8 +50,9 @@ class SendReply:
     async def sent(self, request: SendReplyInput) -> Sent:
         reply = await self.reply_to(request)
         blob = await self.bytes_once(request, reply)
-        response = await self.send_once(request, reply, blob)
-        await self.store.enter(_sent(request, reply, response))
+        async with UnderWay(self.store, _approved(request, reply, blob)) as step:
+            response = await self.send_once(request, reply, blob)
+            await step.enter(_sent(request, reply, response))
         return Sent(message_id=reply.message_id, response=response)
 
     async def reply_to(self, request: SendReplyInput) -> ReplyRequest:
@@ -76,10 +78,7 @@ class SendReply:
         """The hash of the reply's bytes, the same for every attempt and every sending."""
         first = request.retries == 0 and activity.info().attempt == 1
         blob = None if first else await self.store.reply_blob(request.mail)
-        if blob is None:
-            blob = await self.blobs.put(build_reply(reply))
-        await self.store.enter(_approved(request, reply, blob))
-        return blob
+        return blob or await self.blobs.put(build_reply(reply))
 
     async def send_once(self, request: SendReplyInput, reply: ReplyRequest, blob: str) -> str:
         key = f"{request.mail.workflow_id}/{request.sends}"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
+from activities.under_way import UnderWay
 from mailroom.models import sms_notices
 from mailroom.models.email_reply import MAX_EDITS, Notice, Texted, TextOwnerInput
 from mailroom.models.mail import IncomingMail, read_mail
@@ -29,12 +30,12 @@ class TextOwner:
     @activity.defn
     async def text_owner(self, request: TextOwnerInput) -> Texted:
         phone = await self.phone(request.mail.owner)
-        if request.notice is Notice.DRAFT:
-            await self.store.enter(_sending(request, phone))
-        texts = await self.send(request, phone, await self.texts(request))
-        if request.notice is Notice.DRAFT:
-            await self.store.enter(_sent(request, texts))
-        return texts
+        if request.notice is not Notice.DRAFT:
+            return await self.send(request, phone, [about(request)])
+        async with UnderWay(self.store, _sending(request, phone)) as step:
+            texted = await self.send(request, phone, await self.texts(request))
+            await step.enter(_sent(request, texted))
+        return texted
 
     async def phone(self, owner: str) -> str:
         phone = self.owners[owner].phone
@@ -45,8 +46,6 @@ class TextOwner:
         return phone
 
     async def texts(self, request: TextOwnerInput) -> list[str]:
-        if request.notice is not Notice.DRAFT:
-            return [about(request)]
         original = read_mail(await self.blobs.get(request.mail.blob))
         assert request.draft is not None
         draft = (await self.blobs.get(request.draft.blob)).decode()

@@ -4,7 +4,7 @@ Every method raises `Permanent` where trying again can't help and `Transient` wh
 which is which is decided in one place of each adapter.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from mailroom.models.email_reply import Draft, MailRef
@@ -64,7 +64,11 @@ class Mailer(Protocol):
 class EmailStore(Protocol):
     """Rows of mails and their drafts. A write of an older step never overwrites a newer one."""
 
-    async def enter(self, change: Change) -> None: ...
+    async def enter(self, *changes: Change) -> None:
+        """One step's changes, in order and all at once."""
+
+    async def list_pending(self, mails: Sequence[MailRef]) -> None:
+        """Shows mails that no step has entered yet."""
 
     async def save_draft(self, mail: MailRef, draft: NewDraft) -> Draft:
         """The draft with its code; the same revision again gives the same code."""

@@ -7,10 +7,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import obstore
+from cachetools import LRUCache
 from obstore.exceptions import AlreadyExistsError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from mailroom.ports import Permanent
+
+# What was just stored is read again by the next step: from memory, if it is small.
+REMEMBERED_BYTES = 4 * 1024 * 1024
+LARGEST_REMEMBERED = 256 * 1024
 
 
 class ObstoreBlobs:
@@ -19,6 +24,7 @@ class ObstoreBlobs:
     def __init__(self, store: ObjectStore, root: Path | None = None) -> None:
         self._store = store
         self._root = root
+        self._recent: LRUCache[str, bytes] = LRUCache(REMEMBERED_BYTES, getsizeof=len)
 
     @classmethod
     def at(cls, folder: Path, url: str | None = None) -> "ObstoreBlobs":
@@ -30,23 +36,35 @@ class ObstoreBlobs:
 
     async def put(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()
-        path = _path(sha256)
-        with suppress(AlreadyExistsError):
-            await obstore.put_async(self._store, path, data, mode="create")
-        # obstore renames into place but leaves durability to the operating system. A blob that
-        # exists may have been written by somebody who has not come to this line yet.
-        if self._root:
-            await asyncio.to_thread(_sync, self._root / path)
+        await asyncio.to_thread(self._put, sha256, data)
+        self._remember(sha256, data)
         return sha256
 
     async def get(self, sha256: str) -> bytes:
+        if (recent := self._recent.get(sha256)) is not None:
+            return recent
         try:
             result = await obstore.get_async(self._store, _path(sha256))
         except (NotFoundError, FileNotFoundError) as error:
             raise Permanent(
                 f"The stored text {sha256[:12]} is gone from the blob store."
             ) from error
-        return bytes(await result.bytes_async())
+        data = bytes(await result.bytes_async())
+        self._remember(sha256, data)
+        return data
+
+    def _put(self, sha256: str, data: bytes) -> None:
+        path = _path(sha256)
+        with suppress(AlreadyExistsError):
+            obstore.put(self._store, path, data, mode="create")
+        # obstore renames into place but leaves durability to the operating system. A blob that
+        # exists may have been written by somebody who has not come to this line yet.
+        if self._root:
+            _sync(self._root / path)
+
+    def _remember(self, sha256: str, data: bytes) -> None:
+        if len(data) <= LARGEST_REMEMBERED:
+            self._recent[sha256] = data
 
 
 def _path(sha256: str) -> str:

@@ -45,44 +45,21 @@ class Conversation:
 
     async def hear(self, text: InboundText) -> Answer:
         """Safe to repeat: the same text gives the same answer."""
-        stored = await self.the.texts.receive(text)
-        answer = await (self._again(text, stored) if stored else self._answer(text))
+        said = parse_word(text.body)
+        found = await self._meant(text, said)
+        resolution = _resolution(found) if isinstance(found, Answerable) else None
+        stored = await self.the.texts.receive(text, resolution)
+        if stored:
+            answer = await self._decide(text, stored)
+        else:
+            answer = await self._explain(text, said, found if isinstance(found, Answer) else None)
         kept = await self.the.texts.answer(text, answer.model_dump(mode="json"))
         return Answer.model_validate(kept)
 
-    async def _again(self, text: InboundText, stored: dict[str, object]) -> Answer:
-        if "outcome" in stored:
-            return Answer.model_validate(stored)
-        return await self._ask(text, Resolution.model_validate(stored["resolution"]))
-
-    async def _answer(self, text: InboundText) -> Answer:
-        said = parse_word(text.body)
-        match said.command:
-            case Reserved(keyword=keyword):
-                return await self._reserved(text, keyword)
-            case Unclear():
-                return await self._explain(text)
-        return await self._resolve(text, said)
-
-    async def _resolve(self, text: InboundText, said: Said) -> Answer:
-        found = await self._meant(text, said)
-        if isinstance(found, Answer):
-            return await self._undecided(text, found)
-        resolution = Resolution(
-            workflow_id=found.workflow_id, message_id=found.message_id, revision=found.revision
-        )
-        kept = await self.the.texts.resolve(text, {"resolution": resolution.model_dump()})
-        return await self._ask(text, Resolution.model_validate(kept["resolution"]))
-
-    async def _undecided(self, text: InboundText, answer: Answer) -> Answer:
-        """Unless the same text, delivered twice at once, has decided it meanwhile."""
-        stored = await self.the.texts.receive(text)
-        if stored:
-            return await self._again(text, stored)
-        await self._tell(text, answer.text)
-        return answer
-
-    async def _meant(self, text: InboundText, said: Said) -> Answerable | Answer:
+    async def _meant(self, text: InboundText, said: Said) -> Answerable | Answer | None:
+        """The draft the text is about, or why there is none; None if it is no decision."""
+        if isinstance(said.command, Reserved | Unclear):
+            return None
         if said.code:
             return await self._by_code(text.owner, said.code)
         waiting = await self.the.views.waiting(text.owner)
@@ -92,6 +69,19 @@ class Conversation:
             return Answer(outcome="nothing_waiting", text=sms_notices.nothing_waiting_text())
         listed = [(draft.code, draft.sender, draft.subject) for draft in waiting]
         return Answer(outcome="ambiguous", text=sms_notices.waiting_list_text(listed))
+
+    async def _decide(self, text: InboundText, stored: dict[str, object]) -> Answer:
+        if "outcome" in stored:
+            return Answer.model_validate(stored)
+        return await self._ask(text, Resolution.model_validate(stored["resolution"]))
+
+    async def _explain(self, text: InboundText, said: Said, found: Answer | None) -> Answer:
+        if found:
+            await self._tell(text, found.text)
+            return found
+        if isinstance(said.command, Reserved):
+            return await self._reserved(text, said.command.keyword)
+        return await self._not_understood(text)
 
     async def _by_code(self, owner: str, code: str) -> Answerable | Answer:
         found = await self.the.views.by_code(owner, code)
@@ -139,9 +129,9 @@ class Conversation:
         if keyword in STARTS:
             await self.the.texts.set_stopped(text.number, stopped=False)
             return Answer(outcome="started", text="Texts go to this number again.")
-        return await self._explain(text)
+        return await self._not_understood(text)
 
-    async def _explain(self, text: InboundText) -> Answer:
+    async def _not_understood(self, text: InboundText) -> Answer:
         """A short explanation, once per number and hour, none after STOP."""
         explanation = sms_notices.help_text()
         if await self.the.texts.may_explain(text.number):
@@ -155,6 +145,14 @@ class Conversation:
             SayInput(owner=text.owner, to=text.number, text=sentence, reference=notice_id),
             KEEP_WITHIN,
         )
+
+
+def _resolution(draft: Answerable) -> dict[str, object]:
+    """Which draft a text is about, as it is stored with the text."""
+    meant = Resolution(
+        workflow_id=draft.workflow_id, message_id=draft.message_id, revision=draft.revision
+    )
+    return {"resolution": meant.model_dump()}
 
 
 def _answer(outcome: str, text: str, resolution: Resolution) -> Answer:

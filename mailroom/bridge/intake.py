@@ -13,8 +13,6 @@ from mailroom.models.email_reply import EmailReplyInput, MailRef
 from mailroom.models.mail import IncomingMail, read_mail
 from mailroom.models.names import email_reply_id
 from mailroom.models.owner import Owner
-from mailroom.models.rows import Change
-from mailroom.models.states import MailState
 from mailroom.models.triage import not_answerable
 from mailroom.ports import Blobs, EmailStore
 
@@ -23,6 +21,7 @@ log = structlog.get_logger()
 UNKNOWN_SENDER = "(no sender)"
 FALLBACK_ADDRESS = "owner@localhost"
 IN_THREAD_ABOVE = 256 * 1024
+LISTED_AFTER_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class Intake:
         self._owners = owners
         self._reminder_after = reminder_after
         self._attempts = attempts
+        self._unlisted: list[MailRef] = []
         self._listings: set[asyncio.Task[None]] = set()
 
     async def accept(self, arrival: Arrival) -> Accepted:
@@ -94,18 +94,21 @@ class Intake:
         )
 
     def _list(self, mail: MailRef) -> None:
-        """Shows the mail as pending at once. The workflow is durable already and writes the
-        same row, so nobody waits for this."""
-        task = asyncio.create_task(self._enter_pending(mail))
-        self._listings.add(task)
-        task.add_done_callback(self._listings.discard)
+        """Shows the mail as pending soon, with others. Its workflow is durable already and
+        enters it too, so nobody waits for this."""
+        self._unlisted.append(mail)
+        if len(self._unlisted) == 1:
+            task = asyncio.create_task(self._list_all())
+            self._listings.add(task)
+            task.add_done_callback(self._listings.discard)
 
-    async def _enter_pending(self, mail: MailRef) -> None:
-        change = Change(mail=mail, step=0, done=False, states=(MailState.PENDING,))
+    async def _list_all(self) -> None:
+        await asyncio.sleep(LISTED_AFTER_SECONDS)
+        mails, self._unlisted = self._unlisted, []
         try:
-            await self._store.enter(change)
+            await self._store.list_pending(mails)
         except SQLAlchemyError as error:
-            log.warning("a mail is not listed yet", workflow=mail.workflow_id, error=str(error))
+            log.warning("mails are not listed yet", mails=len(mails), error=str(error))
 
 
 async def _read(raw: bytes) -> IncomingMail:

@@ -25,7 +25,6 @@ from mailroom.local import inbound
 from mailroom.models.email_reply import EmailReplyInput
 from mailroom.models.names import email_reply_id
 from mailroom.models.owner import Owner
-from mailroom.models.rows import Change
 from mailroom.ports import EmailStore
 from stack.process import WAIT_SECONDS, Stack
 
@@ -268,7 +267,7 @@ class Elsewhere:
         self.started.append(mail)
         return True
 
-    async def enter(self, change: Change) -> None:
+    async def list_pending(self, mails: object) -> None:
         """No rows are kept."""
 
     @asynccontextmanager

@@ -155,6 +155,7 @@ async def bring_into_their_stages(mailbox: Mailbox, locks: Locks) -> list[int]:
     for sender in (AT_RCPT, UNANSWERED, UNSETTLED, SETTLED):
         await mailbox.approve(sender)
         await sink.until_reached(sender)
+        await mailbox.stack.reach(id_of(sender), "user_approved")
     await locks.inserts("sms_messages")
     await mailbox.receive(TEXTING)
     lost.append(await locks.waiting())
@@ -172,6 +173,8 @@ async def bring_into_their_stages(mailbox: Mailbox, locks: Locks) -> list[int]:
     lost.append(await locks.waiting())
     await mailbox.approve(NO_DOT)
     await locks.waiting()
+    for sender in (UNCLAIMED, NO_DOT):
+        await mailbox.stack.reach(id_of(sender), "user_approved")
     return lost
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from house import House
 from temporalio.client import WorkflowFailureError
-from world import mail
+from world import eventually, mail
 
 from mailroom.bridge.intake import Accepted
 from mailroom.models.email_reply import OwnersWord, ReplyOutcome, Verdict
@@ -31,6 +31,11 @@ async def states_of(house: House, accepted: Accepted) -> list[str]:
     return [line.type for line in await house.context.views.timeline(row.owner, row.message_id)]
 
 
+async def is_listed(house: House, accepted: Accepted) -> bool:
+    """Mails are shown as pending a moment after they were accepted, many at once."""
+    return "pending" in await states_of(house, accepted)
+
+
 async def test_1_happy_path(house: House, marker: str) -> None:
     raw = mail(
         sender=f"{marker}@example.com",
@@ -53,6 +58,7 @@ async def test_1_happy_path(house: House, marker: str) -> None:
     row = await house.row(accepted)
     assert row.current_state is MailState.REPLY_SENT
     assert row.user_command == "approve"
+    await eventually(lambda: is_listed(house, accepted))
     assert await states_of(house, accepted) == [
         "pending",
         "ai_generating",

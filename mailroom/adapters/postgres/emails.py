@@ -1,7 +1,7 @@
 """Mails and drafts as rows (port `EmailStore`). One statement for each step of a mail."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from sqlalchemy import TextClause, text
@@ -18,16 +18,20 @@ class PostgresEmails:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def enter(self, change: Change) -> None:
+    async def enter(self, *changes: Change) -> None:
         """Mail, state and timeline in one statement, so that they never disagree.
 
         A change older than the row changes nothing and leaves no line in the timeline.
         """
-        known = change.columns.model_dump(exclude_unset=True)
-        closes = change.closed or is_final(change.states[-1])
+        last, known = changes[-1], _known(changes)
+        closes = last.closed or is_final(last.states[-1])
         statement = _entering(tuple(sorted(known)), closes=closes)
         async with self._engine.connect() as connection:
-            await connection.execute(statement, _storable(_values(change) | known))
+            await connection.execute(statement, _storable(_values(changes) | known))
+
+    async def list_pending(self, mails: Sequence[MailRef]) -> None:
+        async with self._engine.connect() as connection:
+            await connection.execute(_LIST_PENDING, _pending(mails))
 
     async def save_draft(self, mail: MailRef, draft: NewDraft) -> Draft:
         number = int(mail.workflow_id.encode().hex(), 16) + draft.revision
@@ -56,8 +60,11 @@ class PostgresEmails:
         return str(saved)
 
 
+# What was handed over first is what every later sending hands over.
 _REPLY_BLOB = text("""
-    SELECT reply_blob FROM workflow_state WHERE owner = :owner AND message_id = :message_id
+    SELECT coalesce(m.blob, s.reply_blob)
+    FROM workflow_state s LEFT JOIN send_markers m ON m.key = s.workflow_id || '/1'
+    WHERE s.owner = :owner AND s.message_id = :message_id
 """)
 
 _SAVE_DRAFT = text("""
@@ -95,12 +102,35 @@ _ENTER = """
         RETURNING owner, message_id
     ){retire}
     INSERT INTO events (owner, message_id, step, type, detail)
-    SELECT owner, message_id, :step, line.type, CAST(:detail AS jsonb)
-    FROM entered, unnest(CAST(:states AS text[])) WITH ORDINALITY AS line (type, position)
+    SELECT owner, message_id, :step, line.type, CAST(line.detail AS jsonb)
+    FROM entered, unnest(CAST(:states AS text[]), CAST(:details AS text[]))
+         WITH ORDINALITY AS line (type, detail, position)
     ORDER BY position
     ON CONFLICT DO NOTHING
 """
 
+_LIST_PENDING = text("""
+    WITH listed AS (
+        SELECT * FROM unnest(
+            CAST(:owner AS text[]), CAST(:message_id AS text[]), CAST(:workflow_id AS text[]),
+            CAST(:subject AS text[]), CAST(:sender AS text[]), CAST(:received_at AS timestamptz[]),
+            CAST(:blob AS text[])
+        ) AS mail (owner, message_id, workflow_id, subject, sender, received_at, blob)
+    ), mail AS (
+        INSERT INTO processed_emails (owner, message_id, workflow_id, subject, "from",
+                                      received_at, blob, status, step)
+        SELECT *, 'pending', 0 FROM listed
+        ON CONFLICT DO NOTHING
+    ), entered AS (
+        INSERT INTO workflow_state (owner, message_id, workflow_id, email_subject, email_from,
+                                    current_state, step)
+        SELECT owner, message_id, workflow_id, subject, sender, 'pending', 0 FROM listed
+        ON CONFLICT DO NOTHING
+    )
+    INSERT INTO events (owner, message_id, step, type, detail, at)
+    SELECT owner, message_id, 0, 'pending', '{}', received_at FROM listed
+    ON CONFLICT DO NOTHING
+""")
 
 # Frees the codes of drafts that nobody can answer any more.
 _RETIRE = """, retired AS (
@@ -125,8 +155,37 @@ def _entering(columns: tuple[str, ...], *, closes: bool) -> TextClause:
     )
 
 
-def _values(change: Change) -> dict[str, object]:
-    mail, state = change.mail, change.states[-1]
+def _known(changes: Sequence[Change]) -> dict[str, object]:
+    known: dict[str, object] = {}
+    for change in changes:
+        known |= change.columns.model_dump(exclude_unset=True)
+    return known
+
+
+def _values(changes: Sequence[Change]) -> dict[str, object]:
+    mail, step = changes[-1].mail, changes[-1].order
+    entered = [(state, change.detail) for change in changes for state in change.states]
+    *earlier, state = [state for state, _ in entered]
+    return {
+        **_mail(mail),
+        "status": processed_status(state).value,
+        "processed": is_final(state) or state is MailState.FAILED,
+        "step": step,
+        "state": state.value,
+        "previous": earlier[-1].value if earlier else None,
+        # Plain strings: psycopg looks an enum's members up for each value that it sends.
+        "states": [state.value for state, _ in entered],
+        "details": [json.dumps(_storable(detail)) for _, detail in entered],
+    }
+
+
+def _pending(mails: Sequence[MailRef]) -> dict[str, list[object]]:
+    """A column each. In one order for all, so that two processes never wait for each other."""
+    rows = [_storable(_mail(mail)) for mail in sorted(mails, key=lambda mail: mail.workflow_id)]
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _mail(mail: MailRef) -> dict[str, object]:
     return {
         **_key(mail),
         "workflow_id": mail.workflow_id,
@@ -134,14 +193,6 @@ def _values(change: Change) -> dict[str, object]:
         "sender": mail.sender,
         "received_at": mail.received_at,
         "blob": mail.blob,
-        "status": processed_status(state).value,
-        "processed": is_final(state) or state is MailState.FAILED,
-        "step": change.order,
-        "state": state.value,
-        "previous": change.states[-2].value if len(change.states) > 1 else None,
-        # Plain strings: psycopg looks an enum's members up for each value that it sends.
-        "states": [state.value for state in change.states],
-        "detail": json.dumps(_storable(change.detail)),
     }
 
 

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from sqlalchemy import TextClause
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,17 +22,10 @@ _KEEP = sql("""
 _STOPPED = sql("SELECT 1 FROM phones WHERE number = :number AND stopped_at IS NOT NULL")
 
 _RECEIVE = sql("""
-    WITH kept AS (
-        INSERT INTO sms_messages (direction, owner, number, body, provider_id)
-        VALUES ('inbound', :owner, :number, :body, :provider_id)
-        ON CONFLICT DO NOTHING
-    )
-    SELECT outcome FROM sms_messages
-    WHERE direction = 'inbound' AND number = :number AND provider_id = :provider_id
-""")
-_RESOLVE = sql("""
-    UPDATE sms_messages SET outcome = coalesce(outcome, CAST(:outcome AS jsonb))
-    WHERE direction = 'inbound' AND number = :number AND provider_id = :provider_id
+    INSERT INTO sms_messages AS s (direction, owner, number, body, provider_id, outcome)
+    VALUES ('inbound', :owner, :number, :body, :provider_id, CAST(:outcome AS jsonb))
+    ON CONFLICT (number, provider_id) WHERE direction = 'inbound' DO UPDATE
+    SET outcome = coalesce(s.outcome, excluded.outcome)
     RETURNING outcome
 """)
 _ANSWER = sql("""
@@ -84,30 +76,25 @@ class PostgresTexts:
         async with self._engine.connect() as connection:
             return await connection.scalar(_STOPPED, {"number": number}) is not None
 
-    async def receive(self, text: InboundText) -> dict[str, Any] | None:
-        """Keeps an inbound text; the outcome stored before if it was resolved already."""
+    async def receive(
+        self, text: InboundText, resolution: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
+        """Keeps an inbound text and what it was found to mean, decided once: what an earlier
+        delivery stored stays, and is returned."""
+        values = text.model_dump() | {"outcome": json.dumps(resolution) if resolution else None}
         async with self._engine.connect() as connection:
-            stored = await connection.scalar(_RECEIVE, text.model_dump())
+            stored = await connection.scalar(_RECEIVE, values)
         return None if stored is None else dict(stored)
-
-    async def resolve(self, text: InboundText, outcome: dict[str, Any]) -> dict[str, Any]:
-        """What the text was found to mean, decided once: the first resolution stays."""
-        return await self._store(_RESOLVE, text, outcome)
 
     async def answer(self, text: InboundText, outcome: dict[str, Any]) -> dict[str, Any]:
         """What came of it, and what a redelivery is told: the first answer stays."""
-        return await self._store(_ANSWER, text, outcome)
-
-    async def _store(
-        self, statement: TextClause, text: InboundText, outcome: dict[str, Any]
-    ) -> dict[str, Any]:
         values = {
             "number": text.number,
             "provider_id": text.provider_id,
             "outcome": json.dumps(outcome),
         }
         async with self._engine.connect() as connection:
-            return dict(await connection.scalar(statement, values) or outcome)
+            return dict(await connection.scalar(_ANSWER, values) or outcome)
 
     async def set_stopped(self, number: str, stopped: bool) -> None:
         async with self._engine.connect() as connection:
