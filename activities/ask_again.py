@@ -19,28 +19,18 @@ class AskAgain:
     @activity.defn
     async def ask_again(self, request: AskAgainInput) -> Draft:
         text = (await self.blobs.get(request.draft.blob)).decode()
-        draft = await self.store.save_draft(
-            request.mail,
+        return await self.store.enter_draft(
             NewDraft(
                 revision=request.draft.revision + 1,
                 blob=request.draft.blob,
                 text=text,
                 note=request.draft.note,
             ),
-        )
-        await self.store.enter(
             Change(
                 mail=request.mail,
                 step=request.step,
                 done=True,
                 states=(MailState.FAILED,),
-                columns=Columns(
-                    reason=REASON_SEND_UNKNOWN,
-                    failed_stage=Stage.REPLY,
-                    code=draft.code,
-                    revision=draft.revision,
-                ),
-                detail={"code": draft.code, "revision": draft.revision},
-            )
+                columns=Columns(reason=REASON_SEND_UNKNOWN, failed_stage=Stage.REPLY),
+            ),
         )
-        return draft

@@ -31,9 +31,8 @@ class DraftReply:
         body = mail.newest
         async with UnderWay(self.store, _begun(request, body)) as step:
             drafted = await self.drafter.draft(await self.as_asked(request, mail, body))
-            draft = await self.store.save_draft(request.mail, await self.saved(request, drafted))
-            await step.enter(_done(request, draft, drafted))
-        return draft
+            changes = await step.ended(_done(request, drafted))
+            return await self.store.enter_draft(await self.saved(request, drafted), *changes)
 
     async def saved(self, request: DraftReplyInput, drafted: Drafted) -> NewDraft:
         return NewDraft(
@@ -78,7 +77,7 @@ def _begun(request: DraftReplyInput, body: str) -> Change:
     )
 
 
-def _done(request: DraftReplyInput, draft: Draft, drafted: Drafted) -> Change:
+def _done(request: DraftReplyInput, drafted: Drafted) -> Change:
     return Change(
         mail=request.mail,
         step=request.step,
@@ -87,9 +86,6 @@ def _done(request: DraftReplyInput, draft: Draft, drafted: Drafted) -> Change:
         columns=Columns(
             ai_reply_text=drafted.text,
             ai_reply_generated_at=activity.info().current_attempt_scheduled_time,
-            code=draft.code,
-            revision=draft.revision,
-            draft_note=draft.note,
         ),
-        detail={"revision": draft.revision, "code": draft.code, "source": drafted.source},
+        detail={"source": drafted.source},
     )

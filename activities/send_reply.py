@@ -52,7 +52,7 @@ class SendReply:
         blob = await self.bytes_once(request, reply)
         async with UnderWay(self.store, _approved(request, reply, blob)) as step:
             response = await self.send_once(request, reply, blob)
-            await step.enter(_sent(request, reply, response))
+            await self.store.enter(*await step.ended(_sent(request, reply, response)))
         return Sent(message_id=reply.message_id, response=response)
 
     async def reply_to(self, request: SendReplyInput) -> ReplyRequest:

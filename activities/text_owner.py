@@ -34,7 +34,7 @@ class TextOwner:
             return await self.send(request, phone, [about(request)])
         async with UnderWay(self.store, _sending(request, phone)) as step:
             texted = await self.send(request, phone, await self.texts(request))
-            await step.enter(_sent(request, texted))
+            await self.store.enter(*await step.ended(_sent(request, texted)))
         return texted
 
     async def phone(self, owner: str) -> str:

@@ -16,7 +16,7 @@ VISIBLE_SECONDS = 1.0
 
 
 class UnderWay:
-    """`async with UnderWay(store, begun) as step: ...; await step.enter(done)`"""
+    """`async with UnderWay(store, begun) as step: ...; store.enter(*await step.ended(done))`"""
 
     def __init__(self, store: EmailStore, begun: Change) -> None:
         self._store = store
@@ -37,10 +37,9 @@ class UnderWay:
             await self._store.enter(self._begun)
         self._timer.cancel()
 
-    async def enter(self, done: Change) -> None:
-        """The step's end; with its beginning, unless that is written."""
-        begun = () if await self._written() else (self._begun,)
-        await self._store.enter(*begun, done)
+    async def ended(self, done: Change) -> tuple[Change, ...]:
+        """What is to be entered at the step's end: its beginning too, unless that is written."""
+        return (done,) if await self._written() else (self._begun, done)
 
     def _write(self) -> None:
         self._writing = asyncio.create_task(self._store.enter(self._begun))

@@ -70,8 +70,9 @@ class EmailStore(Protocol):
     async def list_pending(self, mails: Sequence[MailRef]) -> None:
         """Shows mails that no step has entered yet."""
 
-    async def save_draft(self, mail: MailRef, draft: NewDraft) -> Draft:
-        """The draft with its code; the same revision again gives the same code."""
+    async def enter_draft(self, draft: NewDraft, *changes: Change) -> Draft:
+        """The draft with its code, and the changes that made it; older drafts lose theirs. The
+        same revision again gives the same code."""
 
     async def reply_blob(self, mail: MailRef) -> str | None:
         """The reply's bytes if they were built before."""

@@ -23,41 +23,54 @@ class PostgresEmails:
 
         A change older than the row changes nothing and leaves no line in the timeline.
         """
-        last, known = changes[-1], _known(changes)
-        closes = last.closed or is_final(last.states[-1])
-        statement = _entering(tuple(sorted(known)), closes=closes)
-        async with self._engine.connect() as connection:
-            await connection.execute(statement, _storable(_values(changes) | known))
+        await self._enter(_values(changes), _known(changes), ends=_ends(changes[-1]))
+
+    async def enter_draft(self, draft: NewDraft, *changes: Change) -> Draft:
+        mail = changes[-1].mail
+        number = int(mail.workflow_id.encode().hex(), 16) + draft.revision
+        while (code := await self._try_code(draft, code_for(number), changes)) is None:
+            number += 1
+        return _draft(draft, code)
 
     async def list_pending(self, mails: Sequence[MailRef]) -> None:
         async with self._engine.connect() as connection:
             await connection.execute(_LIST_PENDING, _pending(mails))
-
-    async def save_draft(self, mail: MailRef, draft: NewDraft) -> Draft:
-        number = int(mail.workflow_id.encode().hex(), 16) + draft.revision
-        while (code := await self._insert_draft(mail, draft, code_for(number))) is None:
-            number += 1
-        return _draft(draft, code)
 
     async def reply_blob(self, mail: MailRef) -> str | None:
         async with self._engine.connect() as connection:
             blob = await connection.scalar(_REPLY_BLOB, _key(mail))
         return None if blob is None else str(blob)
 
-    async def _insert_draft(self, mail: MailRef, draft: NewDraft, code: str) -> str | None:
+    async def _try_code(self, draft: NewDraft, code: str, changes: Sequence[Change]) -> str | None:
         """The draft's code, an earlier one if it was saved before; None if another live draft
         has this code."""
-        values = _key(mail) | draft.model_dump(exclude={"text"})
+        named = {"code": code, "revision": draft.revision, "draft_note": draft.note}
+        saving = {
+            "draft_blob": draft.blob,
+            "length": len(draft.text),
+            "note": draft.note,
+            "instructions": draft.instructions,
+        }
+        values = saving | _values(changes, {"code": code, "revision": draft.revision})
+        try:
+            saved = await self._enter(values, _known(changes) | named, drafted=True)
+        except IntegrityError:
+            return None
+        if saved == code:
+            return code
+        return await self._try_code(draft, str(saved), changes)
+
+    async def _enter(
+        self,
+        values: dict[str, object],
+        known: dict[str, object],
+        *,
+        ends: bool = False,
+        drafted: bool = False,
+    ) -> object:
+        statement = _entering(tuple(sorted(known)), ends=ends, drafted=drafted)
         async with self._engine.connect() as connection:
-            try:
-                saved = await connection.scalar(
-                    _SAVE_DRAFT, values | {"code": code, "length": len(draft.text)}
-                )
-            except IntegrityError:
-                return None
-            if draft.revision > 1:
-                await connection.execute(_RETIRE_OLDER, _key(mail) | {"revision": draft.revision})
-        return str(saved)
+            return await connection.scalar(statement, _storable(values | known))
 
 
 # What was handed over first is what every later sending hands over.
@@ -65,19 +78,6 @@ _REPLY_BLOB = text("""
     SELECT coalesce(m.blob, s.reply_blob)
     FROM workflow_state s LEFT JOIN send_markers m ON m.key = s.workflow_id || '/1'
     WHERE s.owner = :owner AND s.message_id = :message_id
-""")
-
-_SAVE_DRAFT = text("""
-    INSERT INTO drafts AS d (owner, message_id, revision, code, blob, length, note, instructions)
-    VALUES (:owner, :message_id, :revision, :code, :blob, :length, :note, :instructions)
-    ON CONFLICT (owner, message_id, revision) DO UPDATE
-    SET blob = excluded.blob, length = excluded.length, note = excluded.note
-    RETURNING code
-""")
-
-_RETIRE_OLDER = text("""
-    UPDATE drafts SET live = false
-    WHERE owner = :owner AND message_id = :message_id AND live AND revision < :revision
 """)
 
 _ENTER = """
@@ -100,13 +100,14 @@ _ENTER = """
             step = excluded.step, updated_at = now(){changes}
         WHERE s.step <= excluded.step
         RETURNING owner, message_id
-    ){retire}
-    INSERT INTO events (owner, message_id, step, type, detail)
-    SELECT owner, message_id, :step, line.type, CAST(line.detail AS jsonb)
-    FROM entered, unnest(CAST(:states AS text[]), CAST(:details AS text[]))
-         WITH ORDINALITY AS line (type, detail, position)
-    ORDER BY position
-    ON CONFLICT DO NOTHING
+    ), lines AS (
+        INSERT INTO events (owner, message_id, step, type, detail)
+        SELECT owner, message_id, :step, line.type, CAST(line.detail AS jsonb)
+        FROM entered, unnest(CAST(:states AS text[]), CAST(:details AS text[]))
+             WITH ORDINALITY AS line (type, detail, position)
+        ORDER BY position
+        ON CONFLICT DO NOTHING
+    ){besides}
 """
 
 _LIST_PENDING = text("""
@@ -132,15 +133,30 @@ _LIST_PENDING = text("""
     ON CONFLICT DO NOTHING
 """)
 
+_NOTHING_ELSE = " SELECT NULL"
+
 # Frees the codes of drafts that nobody can answer any more.
 _RETIRE = """, retired AS (
         UPDATE drafts SET live = false
         WHERE owner = :owner AND message_id = :message_id AND live
-    )"""
+    )
+    SELECT NULL"""
+
+_SAVE_DRAFT = """, retired AS (
+        UPDATE drafts SET live = false
+        WHERE owner = :owner AND message_id = :message_id AND live AND revision < :revision
+    ), saved AS (
+        INSERT INTO drafts (owner, message_id, revision, code, blob, length, note, instructions)
+        VALUES (:owner, :message_id, :revision, :code, :draft_blob, :length, :note, :instructions)
+        ON CONFLICT (owner, message_id, revision) DO UPDATE
+        SET blob = excluded.blob, length = excluded.length, note = excluded.note
+        RETURNING code
+    )
+    SELECT code FROM saved"""
 
 
 @cache
-def _entering(columns: tuple[str, ...], *, closes: bool) -> TextClause:
+def _entering(columns: tuple[str, ...], *, ends: bool, drafted: bool) -> TextClause:
     """The statement for a set of known columns; their names are those of `Columns`, never data.
 
     Plain SQL, since building it anew from tables for each step took a fifth of a mail's CPU.
@@ -150,7 +166,7 @@ def _entering(columns: tuple[str, ...], *, closes: bool) -> TextClause:
             names="".join(f", {name}" for name in columns),
             values="".join(f", :{name}" for name in columns),
             changes="".join(f", {name} = excluded.{name}" for name in columns),
-            retire=_RETIRE if closes else "",
+            besides=_SAVE_DRAFT if drafted else _RETIRE if ends else _NOTHING_ELSE,
         )
     )
 
@@ -162,9 +178,17 @@ def _known(changes: Sequence[Change]) -> dict[str, object]:
     return known
 
 
-def _values(changes: Sequence[Change]) -> dict[str, object]:
+def _ends(change: Change) -> bool:
+    return change.closed or is_final(change.states[-1])
+
+
+def _values(
+    changes: Sequence[Change], detail: Mapping[str, str | int] | None = None
+) -> dict[str, object]:
+    """`detail` is what the store itself has to say of the last change."""
     mail, step = changes[-1].mail, changes[-1].order
     entered = [(state, change.detail) for change in changes for state in change.states]
+    entered[-1] = (entered[-1][0], {**entered[-1][1], **(detail or {})})
     *earlier, state = [state for state, _ in entered]
     return {
         **_mail(mail),
