@@ -52,7 +52,7 @@ WORKFLOWS = [EmailReplyWorkflow, OwnerNoticeWorkflow]
 GRACEFUL_STOP = timedelta(seconds=30)
 # A waiting workflow costs about 0.15 MiB while cached; one beyond is replayed when it is asked,
 # which takes about 10 ms more.
-CACHED_WORKFLOWS = 100
+CACHED_WORKFLOWS = 60
 CONCURRENT_ACTIVITIES = 50
 
 
