@@ -7,6 +7,7 @@ which is which is decided in one place of each adapter.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.email_reply import Draft, MailRef
 from mailroom.models.rows import Change, Marker, NewDraft, SendOutcome, SentText
 from mailroom.models.templates import Drafted, DraftRequest
@@ -26,6 +27,14 @@ class StoreAway(Exception):
 
 class SendUnknown(Exception):
     """The final dot may have arrived and no answer came (RFC 1047): never resent by itself."""
+
+
+class Inbox(Protocol):
+    """Where every source hands its mail over."""
+
+    async def accept(self, arrival: Arrival) -> Accepted:
+        """Returns once the mail is durable; the same mail again is accepted as not new. Raises
+        if it can't be taken right now."""
 
 
 class Blobs(Protocol):

@@ -19,8 +19,8 @@ from mailroom.adapters.postgres.views import WorkflowState
 from mailroom.adapters.settings import Settings
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Context, Secrets
-from mailroom.bridge.intake import Accepted, Arrival
 from mailroom.local import serving
+from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.states import MailState
 from worker import Adapters, connected, worker
 from workflows.search_attributes import ALL

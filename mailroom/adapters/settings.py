@@ -48,10 +48,23 @@ class Settings(BaseSettings):
     sms_gateway_url: Url | None = None
     sms_gateway_token: SecretStr | None = None
     sms_webhook_secret: SecretStr | None = None
+    twilio_account_sid: str | None = None
+    twilio_auth_token: SecretStr | None = None
+    twilio_from_number: Phone | None = None
     gmail_smtp_server: str | None = None
     gmail_smtp_port: int = 465
     email_address: str | None = None
     email_password: SecretStr | None = None
+    imap_host: str | None = None
+    imap_port: int = 993
+    imap_user: str | None = None
+    imap_password: SecretStr | None = None
+    email_monitor_url: Url | None = None
+    poll_interval: Annotated[int, Field(gt=0)] = 30
+    ai_reply_generator_url: Url | None = None
+    ai_base_url: Url | None = None
+    ai_api_key: SecretStr | None = None
+    ai_model: str | None = None
     your_phone_number: Phone | None = None
     db_host: str | None = None
     db_port: int = 5432

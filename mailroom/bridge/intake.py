@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailroom.bridge.flows import ReplyFlows
+from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.email_reply import EmailReplyInput, MailRef
 from mailroom.models.mail import IncomingMail, read_mail
 from mailroom.models.names import email_reply_id
@@ -22,22 +22,6 @@ UNKNOWN_SENDER = "(no sender)"
 FALLBACK_ADDRESS = "owner@localhost"
 IN_THREAD_ABOVE = 256 * 1024
 LISTED_AFTER_SECONDS = 0.25
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A mail and its envelope. `sender` None: not known (imported); "": the null path."""
-
-    raw: bytes
-    sender: str | None
-    recipients: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Accepted:
-    workflow_id: str
-    message_id: str
-    new: bool
 
 
 class Intake:

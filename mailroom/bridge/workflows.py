@@ -14,8 +14,8 @@ from mailroom.bridge.api_route import ApiRoute
 from mailroom.bridge.auth import Caller, The, Who
 from mailroom.bridge.context import Context
 from mailroom.bridge.flows import NotRunning
-from mailroom.bridge.intake import Arrival
 from mailroom.bridge.problems import Problem
+from mailroom.models.arrival import Arrival
 from mailroom.models.email_reply import Outcome, OwnersWord, Verdict
 from mailroom.models.names import REASON_SEND_UNKNOWN
 from mailroom.models.states import MailState

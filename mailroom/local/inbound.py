@@ -13,7 +13,8 @@ import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from mailroom.adapters.settings import Settings
-from mailroom.bridge.intake import Arrival, Intake
+from mailroom.bridge.intake import Intake
+from mailroom.models.arrival import Arrival
 
 log = structlog.get_logger()
 

@@ -17,8 +17,8 @@ from world import eventually, mail
 from mailroom.adapters.postgres import engine
 from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.bridge.app import create_app
-from mailroom.bridge.intake import Accepted
 from mailroom.bridge.workflows import decision
+from mailroom.models.arrival import Accepted
 from mailroom.models.email_reply import OwnersWord
 from mailroom.models.states import MailState
 

@@ -22,7 +22,7 @@ from mailroom.adapters.postgres.texts import InboundText
 from mailroom.adapters.postgres.views import Answerable, PostgresViews
 from mailroom.bridge.conversation import DECIDE_WITHIN, KEEP_WITHIN, Conversation
 from mailroom.bridge.flows import ReplyFlows
-from mailroom.bridge.intake import Accepted
+from mailroom.models.arrival import Accepted
 from mailroom.models.email_reply import OwnersWord
 from mailroom.models.names import owner_notice_id
 from mailroom.models.states import MailState, Stage

@@ -20,9 +20,9 @@ from temporalio.testing import WorkflowEnvironment
 from world import eventually, gateway_running, mail, sink_running
 
 from mailroom.adapters.postgres.migrate import upgrade
-from mailroom.bridge.intake import Accepted
 from mailroom.local.servers import postgres_server
 from mailroom.local.toolchain import time_skipping_server
+from mailroom.models.arrival import Accepted
 from mailroom.models.email_reply import OwnersWord
 from mailroom.models.states import MailState
 

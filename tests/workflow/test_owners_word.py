@@ -20,8 +20,8 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 from world import eventually, mail
 
-from mailroom.bridge.intake import Accepted, Arrival
 from mailroom.local import serving
+from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.email_reply import Draft, Outcome, OwnersWord, ReplyStatus, Verdict
 from mailroom.models.states import MailState, Stage
 from workflows.email_reply import EmailReplyWorkflow

@@ -7,7 +7,7 @@ from house import House
 from temporalio.client import WorkflowFailureError
 from world import eventually, mail
 
-from mailroom.bridge.intake import Accepted
+from mailroom.models.arrival import Accepted
 from mailroom.models.email_reply import OwnersWord, ReplyOutcome, Verdict
 from mailroom.models.states import MailState, Stage
 from workflows.email_reply import EmailReplyWorkflow

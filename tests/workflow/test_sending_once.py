@@ -33,7 +33,7 @@ from mailroom.adapters.smtp.submission import (
     dot_stuffed,
     refusal,
 )
-from mailroom.bridge.intake import Accepted
+from mailroom.models.arrival import Accepted
 from mailroom.models.email_reply import (
     Draft,
     MailRef,

@@ -1,0 +1,20 @@
+"""A mail that comes in, whatever brought it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A mail and its envelope. `sender` None: not known (imported); "": the null path."""
+
+    raw: bytes
+    sender: str | None
+    recipients: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    workflow_id: str
+    message_id: str
+    new: bool
