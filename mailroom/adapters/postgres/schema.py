@@ -132,6 +132,15 @@ sms_messages = Table(
     ),
 )
 
+sms_receipts = Table(
+    "sms_receipts",
+    metadata,
+    Column("provider_id", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    _time("status_at", nullable=False),
+    Column("error_code", Text),
+)
+
 phones = Table(
     "phones",
     metadata,
