@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -38,6 +39,7 @@ from mailroom.adapters.settings import (
 from mailroom.adapters.sms_gateway import GatewayTexter
 from mailroom.adapters.smtp.submission import SmtpMailer, Submission
 from mailroom.adapters.templates import TemplateDrafter
+from mailroom.adapters.token_command import token_from
 from mailroom.models.names import MAIL_TASK_QUEUE
 from mailroom.models.owner import Owner
 from mailroom.ports import Drafter, Texter
@@ -129,12 +131,13 @@ def _submission(settings: Settings) -> Submission:
         raise BadConfiguration(
             "GMAIL_SMTP_SERVER is not set; set it to the server that sends your mail."
         )
-    password = settings.email_password
+    password, command = settings.email_password, settings.email_token_command
     return Submission(
         host=settings.gmail_smtp_server,
         port=settings.gmail_smtp_port,
         username=settings.email_address,
         password=password.get_secret_value() if password else None,
+        token=partial(token_from, command) if command else None,
     )
 
 

@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     gmail_smtp_port: int = 465
     email_address: str | None = None
     email_password: SecretStr | None = None
+    email_token_command: str | None = None
     imap_host: str | None = None
     imap_port: int = 993
     imap_user: str | None = None

@@ -176,7 +176,9 @@ def local(settings: Settings, folder: Path, http_port: int, catcher_port: int) -
         settings = settings.model_copy(update=gateway)
     if not settings.gmail_smtp_server:
         catcher = {"gmail_smtp_server": "127.0.0.1", "gmail_smtp_port": catcher_port}
-        settings = settings.model_copy(update={**catcher, "email_password": None})
+        settings = settings.model_copy(
+            update={**catcher, "email_password": None, "email_token_command": None}
+        )
     return settings
 
 

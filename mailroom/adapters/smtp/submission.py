@@ -21,6 +21,9 @@ CONNECT_SECONDS = 30
 COMMAND_SECONDS = 60
 # RFC 5321 §4.5.3.2.6: the answer to the final dot may take ten minutes.
 DOT_SECONDS = 600
+# The next reply spares greeting, TLS and login if it comes within this time. Servers wait for
+# minutes (RFC 5321 §4.5.3.2.7), but count connections.
+IDLE_SECONDS = 10
 IMPLICIT_TLS_PORT = 465
 SUBMISSION_PORT = 587
 START_MAIL_INPUT = 354
@@ -39,12 +42,14 @@ class Tls(StrEnum):
 
 @dataclass(frozen=True)
 class Submission:
-    """`tls` is for servers on ports of their own; `security` says what the others mean."""
+    """`tls` is for servers on ports of their own; `security` says what the others mean. `token`
+    gives an OAuth 2 access token, for servers that want one in the place of a password."""
 
     host: str
     port: int
     username: str | None = None
     password: str | None = None
+    token: Callable[[], Awaitable[str]] | None = None
     dot_seconds: float = DOT_SECONDS
     tls: Tls | None = None
 
@@ -55,7 +60,11 @@ class Submission:
         if self.port == IMPLICIT_TLS_PORT:
             return Tls.IMPLICIT
         # No password goes over a line that anybody can read.
-        return Tls.STARTTLS if self.port == SUBMISSION_PORT or self.password else Tls.OFFERED
+        return Tls.STARTTLS if self.port == SUBMISSION_PORT or self.logs_in else Tls.OFFERED
+
+    @property
+    def logs_in(self) -> bool:
+        return bool(self.password or self.token)
 
 
 class SmtpMailer:
@@ -64,6 +73,8 @@ class SmtpMailer:
         self._route = route
         # Loading the authorities takes 10 ms of CPU: once, not for each mail.
         self._tls = tls or ssl.create_default_context()
+        self._idle: list[SMTP] = []
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def deliver(
         self,
@@ -72,17 +83,50 @@ class SmtpMailer:
         data: bytes,
         before_dot: Callable[[], Awaitable[None]],
     ) -> str:
-        smtp = self._client()
         try:
-            await self._open(smtp)
-            await _envelope(smtp, sender, recipients)
-            return await self._data(smtp, data, before_dot)
+            smtp = await self._ready()
+            try:
+                await _envelope(smtp, sender, recipients)
+                response = await self._data(smtp, data, before_dot)
+            except BaseException:
+                smtp.close()
+                raise
         except SMTPResponseException as error:
             raise refusal(error.code, error.message) from error
         except (SMTPException, OSError, TimeoutError) as error:
             raise Transient(f"{self._name}: {error or type(error).__name__}.") from error
-        finally:
+        self._keep(smtp)
+        return response
+
+    async def _ready(self) -> SMTP:
+        """A connection that waits for an envelope: an idle one that still lives, else a new one."""
+        while self._idle:
+            smtp = self._idle.pop()
+            try:
+                await smtp.rset(timeout=COMMAND_SECONDS)
+            except (SMTPException, OSError, TimeoutError):
+                # Closed by the server meanwhile. What is wrong with it a new one will say.
+                smtp.close()
+            else:
+                return smtp
+        smtp = self._client()
+        try:
+            await self._open(smtp)
+        except BaseException:
             smtp.close()
+            raise
+        return smtp
+
+    def _keep(self, smtp: SMTP) -> None:
+        self._idle.append(smtp)
+        asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go, smtp)
+
+    def _let_go(self, smtp: SMTP) -> None:
+        if smtp in self._idle:
+            self._idle.remove(smtp)
+            leaving = asyncio.create_task(_quit(smtp))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
 
     @property
     def _name(self) -> str:
@@ -101,12 +145,19 @@ class SmtpMailer:
 
     async def _open(self, smtp: SMTP) -> None:
         await smtp.connect()
-        if self._route.password:
+        if self._route.logs_in:
             try:
-                await smtp.login(self._route.username or "", self._route.password)
+                await self._log_in(smtp)
             except aiosmtplib.SMTPAuthenticationError as error:
                 said = f"{self._name} refused the login:"
                 raise refusal(error.code, error.message, said) from error
+
+    async def _log_in(self, smtp: SMTP) -> None:
+        route = self._route
+        if route.token:
+            await smtp.auth_xoauth2(route.username or "", await route.token())
+        else:
+            await smtp.login(route.username or "", route.password or "")
 
     async def _data(
         self, smtp: SMTP, data: bytes, before_dot: Callable[[], Awaitable[None]]
@@ -123,13 +174,12 @@ class SmtpMailer:
             await before_dot()
             if verdict.done():
                 raise await _early(verdict, self._name)
-            return _verdict(await self._dot(smtp, protocol, verdict))
+            return _verdict(await self._dot(protocol, verdict))
         finally:
             verdict.cancel()
 
     async def _dot(
         self,
-        smtp: SMTP,
         protocol: aiosmtplib.protocol.SMTPProtocol,
         verdict: "asyncio.Task[SMTPResponse]",
     ) -> SMTPResponse:
@@ -143,7 +193,6 @@ class SmtpMailer:
             raise SendUnknown(f"{self._name} hung up before it confirmed the mail.") from error
         if answer.code // 100 not in (OK_CLASS, *REFUSAL_CLASSES):
             raise SendUnknown(f"{self._name} gave an answer to the mail that means nothing.")
-        await _quit(smtp)
         return answer
 
 
@@ -174,8 +223,8 @@ async def _quit(smtp: SMTP) -> None:
     try:
         await smtp.quit(timeout=5)
     except (SMTPException, OSError, TimeoutError):
-        # The mail was confirmed; how the server says goodbye changes nothing.
-        return
+        # Everything was confirmed; how the server says goodbye changes nothing.
+        smtp.close()
 
 
 def _readable(message: str) -> str:
