@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
     twilio_from_number: Phone | None = None
+    twilio_api_url: Url = "https://api.twilio.com"
     gmail_smtp_server: str | None = None
     gmail_smtp_port: int = 465
     email_address: str | None = None

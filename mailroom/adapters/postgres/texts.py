@@ -7,6 +7,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mailroom.models.base import Frozen
+from mailroom.models.receipts import Receipt
 from mailroom.models.rows import SentText
 
 _SENT = sql("""
@@ -34,6 +35,15 @@ _ANSWER = sql("""
                        ELSE CAST(:outcome AS jsonb) END
     WHERE direction = 'inbound' AND number = :number AND provider_id = :provider_id
     RETURNING outcome
+""")
+
+_RECEIPT = sql("""
+    INSERT INTO sms_receipts AS r (provider_id, status, status_at, error_code)
+    VALUES (:provider_id, :status, :status_at, :error_code)
+    ON CONFLICT (provider_id) DO UPDATE
+    SET status = excluded.status, status_at = excluded.status_at,
+        error_code = excluded.error_code
+    WHERE r.status = ANY(:replaces)
 """)
 
 _SET_STOPPED = sql("""
@@ -95,6 +105,12 @@ class PostgresTexts:
         }
         async with self._engine.connect() as connection:
             return dict(await connection.scalar(_ANSWER, values) or outcome)
+
+    async def receipt(self, receipt: Receipt) -> None:
+        """What became of a text; one that comes too late changes nothing."""
+        values = receipt.model_dump() | {"replaces": list(receipt.status.replaces)}
+        async with self._engine.connect() as connection:
+            await connection.execute(_RECEIPT, values)
 
     async def set_stopped(self, number: str, stopped: bool) -> None:
         async with self._engine.connect() as connection:

@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mailroom.models.base import Frozen
+from mailroom.models.receipts import Receipt
 from mailroom.models.states import MailState, Stage
 
 
@@ -111,6 +112,7 @@ _TIMELINE = text(
     "SELECT id, type, at, detail FROM events"
     " WHERE owner = :owner AND message_id = :message_id ORDER BY step, id"
 )
+_RECEIPT = text("SELECT * FROM sms_receipts WHERE provider_id = :provider_id")
 _WAITING = text(
     f"{_ANSWERABLE} AND d.live AND d.revision = s.revision"
     " AND s.current_state = ANY(:answerable) ORDER BY d.created_at LIMIT :limit"
@@ -158,6 +160,11 @@ class PostgresViews:
     async def timeline(self, owner: str, message_id: str) -> list[TimelineEntry]:
         rows = await self._all(_TIMELINE, owner=owner, message_id=message_id)
         return [TimelineEntry.model_validate(dict(row)) for row in rows]
+
+    async def receipt(self, provider_id: str) -> Receipt | None:
+        """What its provider said became of a text of ours."""
+        rows = await self._all(_RECEIPT, provider_id=provider_id)
+        return Receipt.model_validate(dict(rows[0])) if rows else None
 
     async def waiting(self, owner: str, limit: int = 20) -> list[Answerable]:
         """Drafts that wait for this owner's word, oldest first."""
