@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,39 +17,48 @@ from temporalio.worker import Worker
 from activities.ask_again import AskAgain
 from activities.draft_reply import DraftReply
 from activities.heartbeats import Heartbeats
+from activities.poll_inbox import PollInbox
 from activities.record import Record
 from activities.say import Say
 from activities.send_reply import SendReply
 from activities.text_owner import TextOwner
 from activities.write_owner import WriteOwner
-from mailroom.adapters import temporal
+from mailroom.adapters import schedules, temporal, twilio
 from mailroom.adapters.blobs import ObstoreBlobs
+from mailroom.adapters.email_monitor import EmailMonitor
 from mailroom.adapters.http import http_client
 from mailroom.adapters.links import SignedLinks
 from mailroom.adapters.postgres import engine
 from mailroom.adapters.postgres.emails import PostgresEmails
 from mailroom.adapters.postgres.markers import PostgresMarkers
+from mailroom.adapters.postgres.monitored import PostgresMonitored
 from mailroom.adapters.postgres.outage import StoreOutages
 from mailroom.adapters.postgres.texts import PostgresTexts
+from mailroom.adapters.schedules import Repeated
 from mailroom.adapters.settings import (
     BadConfiguration,
+    MailServer,
+    OwnerSection,
     Settings,
     load_config_file,
-    owner_of,
+    owners_of,
 )
 from mailroom.adapters.sms_gateway import GatewayTexter
+from mailroom.adapters.smtp.routes import RoutedMailer
 from mailroom.adapters.smtp.submission import SmtpMailer, Submission
 from mailroom.adapters.templates import TemplateDrafter
 from mailroom.adapters.token_command import token_from
-from mailroom.models.names import MAIL_TASK_QUEUE
-from mailroom.models.owner import Owner
+from mailroom.bridge.flows import ReplyFlows
+from mailroom.bridge.intake import Intake
+from mailroom.models.names import INBOX_POLL, MAIL_TASK_QUEUE
 from mailroom.ports import Drafter, Texter
 from workflows.arguments import CheckedArguments
 from workflows.email_reply import EmailReplyWorkflow
+from workflows.inbox_poll import InboxPollWorkflow
 from workflows.owner_notice import OwnerNoticeWorkflow
 from workflows.sandbox import sandbox
 
-WORKFLOWS = [EmailReplyWorkflow, OwnerNoticeWorkflow]
+WORKFLOWS = [EmailReplyWorkflow, InboxPollWorkflow, OwnerNoticeWorkflow]
 
 # Above the longest wait for the answer to a final dot that is worth waiting for at a stop.
 GRACEFUL_STOP = timedelta(seconds=30)
@@ -68,7 +78,7 @@ class Adapters:
     http: httpx.AsyncClient
     drafter: Drafter
     links: SignedLinks
-    owners: Mapping[str, Owner]
+    owners: Mapping[str, OwnerSection]
 
 
 def database_url(settings: Settings) -> URL:
@@ -93,7 +103,7 @@ def database_url(settings: Settings) -> URL:
 @asynccontextmanager
 async def connected(settings: Settings, database: URL, link_secret: str) -> AsyncIterator[Adapters]:
     config = load_config_file(settings.mailroom_config)
-    owner = owner_of(settings, config)
+    owners = owners_of(settings, config)
     engines = engine.connect(database, settings.mailroom_db_pool)
     key = settings.temporal_api_key
     client = await temporal.connect(
@@ -111,18 +121,35 @@ async def connected(settings: Settings, database: URL, link_secret: str) -> Asyn
                 http=http,
                 drafter=TemplateDrafter(config.templates),
                 links=SignedLinks(link_secret, settings.public_url),
-                owners={owner.id: owner},
+                owners=owners,
             )
         finally:
             await engines.dispose()
 
 
-def _texter(settings: Settings, http: httpx.AsyncClient) -> Texter:
+def _texter(settings: Settings, http: httpx.AsyncClient, texts: PostgresTexts) -> Texter:
+    if account := twilio.account_of(settings):
+        return _twilio(settings, http, texts, account)
     if not settings.sms_gateway_url:
-        raise BadConfiguration("SMS_GATEWAY_URL is not set; set it to your gateway's address.")
+        raise BadConfiguration(
+            "SMS_GATEWAY_URL is not set; set it to your gateway's address, or the three TWILIO_* "
+            "variables."
+        )
     token = settings.sms_gateway_token
     return GatewayTexter(
         http, settings.sms_gateway_url, token.get_secret_value() if token else None
+    )
+
+
+def _twilio(
+    settings: Settings, http: httpx.AsyncClient, texts: PostgresTexts, account: twilio.Account
+) -> Texter:
+    outside = settings.mailroom_public_url
+    return twilio.TwilioTexter(
+        http,
+        account,
+        partial(texts.set_stopped, stopped=True),
+        f"{outside}{twilio.STATUS_PATH}" if outside else None,
     )
 
 
@@ -141,12 +168,33 @@ def _submission(settings: Settings) -> Submission:
     )
 
 
+def _mailer(settings: Settings, owners: Mapping[str, OwnerSection]) -> RoutedMailer:
+    own = {
+        address.casefold(): SmtpMailer(_own_submission(owner.smtp))
+        for owner in owners.values()
+        if owner.smtp
+        for address in owner.addresses
+    }
+    return RoutedMailer(SmtpMailer(_submission(settings)), own)
+
+
+def _own_submission(server: MailServer) -> Submission:
+    password, command = server.password, server.token_command
+    return Submission(
+        host=server.host,
+        port=server.port,
+        username=server.user,
+        password=password.get_secret_value() if password else None,
+        token=partial(token_from, command) if command else None,
+    )
+
+
 def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any]]:
     emails = PostgresEmails(adapters.engines.write)
     texts = PostgresTexts(adapters.engines.write)
     owners = adapters.owners
-    texter = _texter(settings, adapters.http)
-    mailer = SmtpMailer(_submission(settings))
+    texter = _texter(settings, adapters.http, texts)
+    mailer = _mailer(settings, owners)
     return [
         DraftReply(adapters.blobs, emails, adapters.drafter, owners).draft_reply,
         TextOwner(
@@ -169,7 +217,42 @@ def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any
         Record(emails).record,
         Say(texts, texter, owners).say,
         WriteOwner(mailer, adapters.links, owners).write_owner,
+        *_polling(adapters, settings),
     ]
+
+
+def inbox(adapters: Adapters, settings: Settings) -> Intake:
+    """Where every source of this process hands its mail over."""
+    return Intake(
+        adapters.blobs,
+        PostgresEmails(adapters.engines.write),
+        ReplyFlows(adapters.client),
+        adapters.owners,
+        reminder_after=settings.reminder_after,
+        attempts=settings.max_retry_attempts,
+    )
+
+
+def _polling(adapters: Adapters, settings: Settings) -> list[Callable[..., Any]]:
+    if not settings.email_monitor_url:
+        return []
+    poll = PollInbox(
+        EmailMonitor(adapters.http, settings.email_monitor_url),
+        inbox(adapters, settings),
+        PostgresMonitored(adapters.engines.write),
+        settings.mailroom_max_message_bytes,
+    )
+    return [poll.poll_inbox]
+
+
+async def keep_schedules(client: Client, settings: Settings) -> None:
+    """What is done every so often is as the settings say; what an operator paused stays so."""
+    if not settings.email_monitor_url:
+        await schedules.drop(client, INBOX_POLL)
+        return
+    every = timedelta(seconds=settings.poll_interval)
+    note = "asks the Email Monitor for mail"
+    await schedules.keep(client, Repeated(INBOX_POLL, InboxPollWorkflow.run, every, note))
 
 
 def worker(adapters: Adapters, settings: Settings) -> Worker:

@@ -4,12 +4,16 @@ Every method raises `Permanent` where trying again can't help and `Transient` wh
 which is which is decided in one place of each adapter.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.email_reply import Draft, MailRef
+from mailroom.models.poll import StatusReport, TakenMail
+from mailroom.models.mailbox import Cursor, Found, Mailbox, Reading
 from mailroom.models.rows import Change, Marker, NewDraft, SendOutcome, SentText
+from mailroom.models.states import ProcessedStatus
 from mailroom.models.templates import Drafted, DraftRequest
 
 
@@ -25,6 +29,10 @@ class StoreAway(Exception):
     """Our own store can't be reached: nobody's failure, and nothing that a person can mend."""
 
 
+class LoginRefused(Transient):
+    """The server is there and does not let us in: somebody has to mend the password."""
+
+
 class SendUnknown(Exception):
     """The final dot may have arrived and no answer came (RFC 1047): never resent by itself."""
 
@@ -35,6 +43,77 @@ class Inbox(Protocol):
     async def accept(self, arrival: Arrival) -> Accepted:
         """Returns once the mail is durable; the same mail again is accepted as not new. Raises
         if it can't be taken right now."""
+
+
+class MailMonitor(Protocol):
+    """A service that holds mail until it is asked."""
+
+    def pending(self) -> AbstractAsyncContextManager[Iterator[object]]:
+        """Its mails, one by one, as it wrote them: data, and possibly nonsense."""
+
+    async def report(self, monitor_id: str, status: ProcessedStatus) -> bool:
+        """Tells it what became of a mail; False where it doesn't want to be told."""
+
+
+class MonitoredMails(Protocol):
+    """Mails that came from the monitor, and what it was told of them."""
+
+    async def known(self, digests: Collection[str]) -> set[str]:
+        """Those of them that were kept before."""
+
+    async def keep(self, mails: Collection[TakenMail]) -> None: ...
+
+    async def changed(self, limit: int) -> Sequence[StatusReport]:
+        """What the monitor has not been told, by longest not asked."""
+
+    async def reported(self, reports: Collection[StatusReport]) -> None: ...
+
+    async def asked(self, report: StatusReport) -> None:
+        """The monitor did not take this one now."""
+
+    async def polled(self) -> None:
+        """The monitor answered, just now."""
+
+
+class MailSession(Protocol):
+    """One connection to a mailbox. Raises `Transient` when it is lost."""
+
+    @property
+    def uidvalidity(self) -> int: ...
+
+    def mails(self, after: int, since: datetime, most_bytes: int) -> AsyncIterator[Found]:
+        """Mails with a higher UID, in their order; without bytes those that arrived before
+        `since` or are too large."""
+
+    async def mark_seen(self, uid: int) -> None: ...
+
+    async def wait(self) -> None:
+        """Returns when something may have come, after a minute at most."""
+
+
+class MailSource(Protocol):
+    @property
+    def mailbox(self) -> Mailbox: ...
+
+    def open(self) -> AbstractAsyncContextManager[MailSession]:
+        """Raises `LoginRefused` or `Transient`."""
+
+
+class MailboxStore(Protocol):
+    """How far each mailbox was read, and what keeps it from being read."""
+
+    async def reading(self, mailbox: Mailbox) -> Reading: ...
+
+    async def move(self, mailbox: Mailbox, cursor: Cursor) -> None: ...
+
+    async def looked(self, mailbox: Mailbox) -> None:
+        """We were in just now, so nothing is wrong."""
+
+    async def trouble(self, mailbox: Mailbox, problem: str) -> None:
+        """Since when is kept from the first of several."""
+
+    async def taken(self, owner: str, message_id: str) -> bool:
+        """Whether a mail has been accepted before, however long ago."""
 
 
 class Blobs(Protocol):

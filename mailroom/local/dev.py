@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from pydantic import SecretStr
 from sqlalchemy import URL
 
-from mailroom.adapters import temporal
+from mailroom.adapters import temporal, twilio
 from mailroom.adapters.postgres.migrate import upgrade
 from mailroom.adapters.settings import Settings
 from mailroom.bridge.app import create_app
@@ -26,7 +26,7 @@ from mailroom.local.servers import (
     temporal_server,
 )
 from mailroom.local.toolchain import temporal_cli
-from worker import Adapters, connected, worker
+from worker import Adapters, connected, keep_schedules, worker
 from workflows.search_attributes import ALL
 
 # Reserved for fiction (North American Numbering Plan); texts to it go to the browser.
@@ -68,6 +68,7 @@ async def stack(settings: Settings, *, samples: bool) -> AsyncIterator[Running]:
             connected(settings, database, secrets.derived(_token(settings), "links"))
         )
         await temporal.add_search_attributes(adapters.client, ALL)
+        await keep_schedules(adapters.client, settings)
         await on_exit.enter_async_context(worker(adapters, settings))
         smtp = await edges(
             on_exit, adapters, settings, database=database, catcher=catcher, listener=listener
@@ -117,7 +118,7 @@ async def edges(
         settings.mailroom_data_dir / "phone.jsonl",
         settings.your_phone_number or PHONE_OF_NOBODY,
         f"{settings.bridge_url}/orchestrator/sms-response",
-        held.webhook,
+        _webhook_secret(settings),
     )
     routers = [
         phone.router(handset, adapters.http),
@@ -168,7 +169,7 @@ def local(settings: Settings, folder: Path, http_port: int, catcher_port: int) -
         "your_phone_number": settings.your_phone_number or PHONE_OF_NOBODY,
     }
     settings = settings.model_copy(update=update)
-    if not settings.sms_gateway_url:
+    if not settings.sms_gateway_url and not twilio.account_of(settings):
         gateway = {
             "sms_gateway_url": f"{settings.bridge_url}/dev/gateway",
             "sms_gateway_token": token,
@@ -183,13 +184,18 @@ def local(settings: Settings, folder: Path, http_port: int, catcher_port: int) -
 
 
 def _secrets(settings: Settings) -> Secrets:
-    assert settings.sms_webhook_secret is not None
     token = _token(settings)
     return Secrets(
         token=token,
-        webhook=settings.sms_webhook_secret.get_secret_value(),
+        webhook=_webhook_secret(settings),
         session=secrets.derived(token, "session"),
+        twilio=twilio.token_of(settings),
     )
+
+
+def _webhook_secret(settings: Settings) -> str:
+    assert settings.sms_webhook_secret is not None
+    return settings.sms_webhook_secret.get_secret_value()
 
 
 def _token(settings: Settings) -> str:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from mailroom.adapters import temporal
+from mailroom.adapters import temporal, twilio
 from mailroom.adapters.postgres import engine
 from mailroom.adapters.postgres.migrate import upgrade
 from mailroom.adapters.postgres.statistics import PostgresStatistics
@@ -21,7 +21,7 @@ from mailroom.adapters.settings import BadConfiguration, Settings
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Secrets
 from mailroom.local import inbound, secrets, serving
-from worker import Adapters, connected, database_url
+from worker import Adapters, connected, database_url, keep_schedules
 from worker import worker as worker_of
 from workflows.search_attributes import ALL
 
@@ -33,17 +33,22 @@ class StoreUnusable(Exception):
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[None]:
     """A worker; the block runs beside it."""
-    async with _adapters(settings) as (adapters, _), worker_of(adapters, settings):
-        yield
+    async with _adapters(settings) as (adapters, _):
+        await keep_schedules(adapters.client, settings)
+        async with worker_of(adapters, settings):
+            yield
 
 
 @asynccontextmanager
 async def bridging(settings: Settings, *, smtp: bool) -> AsyncIterator[list[str]]:
     """A bridge: HTTP, and SMTP if wanted. Yields the addresses it listens on."""
     token = required(settings.mailroom_token, "MAILROOM_TOKEN", LONG_RANDOM)
-    webhook = required(settings.sms_webhook_secret, "SMS_WEBHOOK_SECRET", SIGNING_KEY)
-    check_webhook_secret(webhook)
-    held = Secrets(token=token, webhook=webhook, session=secrets.derived(token, "session"))
+    held = Secrets(
+        token=token,
+        webhook=_webhook_secret(settings),
+        session=secrets.derived(token, "session"),
+        twilio=twilio.token_of(settings),
+    )
     host, port = settings.mailroom_host, settings.mailroom_port
     async with AsyncExitStack() as on_exit:
         listener = on_exit.enter_context(serving.bound_socket(host, port))
@@ -56,6 +61,15 @@ async def bridging(settings: Settings, *, smtp: bool) -> AsyncIterator[list[str]
             server = await on_exit.enter_async_context(inbound.receiving(context.intake, settings))
             addresses.append(f"smtp://{settings.mailroom_smtp_host}:{inbound.port_of(server)}")
         yield addresses
+
+
+def _webhook_secret(settings: Settings) -> str | None:
+    """The gateway's; Twilio signs with its own token."""
+    if settings.sms_webhook_secret is None and twilio.account_of(settings):
+        return None
+    webhook = required(settings.sms_webhook_secret, "SMS_WEBHOOK_SECRET", SIGNING_KEY)
+    check_webhook_secret(webhook)
+    return webhook
 
 
 async def migrate(settings: Settings) -> None:

@@ -9,7 +9,6 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import URL
 
-from mailroom.adapters.postgres.emails import PostgresEmails
 from mailroom.adapters.postgres.listen import EventFeed
 from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.texts import PostgresTexts
@@ -17,9 +16,8 @@ from mailroom.adapters.postgres.views import PostgresViews
 from mailroom.adapters.settings import Settings
 from mailroom.bridge.context import Context, Limits, Secrets
 from mailroom.bridge.flows import ReplyFlows
-from mailroom.bridge.intake import Intake
 from mailroom.local.inbound import PortTaken
-from worker import Adapters
+from worker import Adapters, inbox
 
 BACKLOG = 512
 # Pages keep an event stream open; nobody waits for those at a stop.
@@ -36,14 +34,7 @@ def bridge_context(
     flows = ReplyFlows(adapters.client)
     return Context(
         flows=flows,
-        intake=Intake(
-            adapters.blobs,
-            PostgresEmails(adapters.engines.write),
-            flows,
-            adapters.owners,
-            reminder_after=settings.reminder_after,
-            attempts=settings.max_retry_attempts,
-        ),
+        intake=inbox(adapters, settings),
         views=PostgresViews(adapters.engines.read),
         statistics=PostgresStatistics(adapters.engines.read),
         texts=PostgresTexts(adapters.engines.write),
@@ -53,6 +44,7 @@ def bridge_context(
         owners=adapters.owners,
         secrets=secrets,
         limits=Limits(settings.mailroom_max_message_bytes, settings.mailroom_sms_per_minute),
+        public_url=settings.public_url,
         temporal_ui=temporal_ui,
         https=settings.public_url.startswith("https:"),
     )

@@ -5,6 +5,9 @@ import hashlib
 MAIL_TASK_QUEUE = "mail"
 DELIVERY_TASK_QUEUE = "delivery"
 
+INBOX_POLL = "inbox-poll"
+"""Schedule that asks the Email Monitor."""
+
 REASON_SEND_UNKNOWN = "send_unknown"
 REASON_BY_OWNER = "by owner"
 REASON_NO_ANSWER = "no answer"
@@ -18,6 +21,10 @@ def email_reply_id(account: str, message_id: str) -> str:
 
 def owner_notice_id(number: str, inbound_id: str) -> str:
     return f"owner-notice/{_short_hash(number, inbound_id)}"
+
+
+def mailbox_id(owner: str, host: str, user: str) -> str:
+    return f"mailbox/{_short_hash(owner, host, user)}"
 
 
 def _short_hash(*parts: str) -> str:

@@ -172,3 +172,42 @@ events = Table(
     _now("at"),
     UniqueConstraint("owner", "message_id", "step", "type"),
 )
+
+monitored_emails = Table(
+    "monitored_emails",
+    metadata,
+    Column("workflow_id", Text, primary_key=True),
+    Column("monitor_id", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("reported", Text),
+    _time("asked_at"),
+    _now("taken_at"),
+    Index("monitored_emails_digest", "digest"),
+    Index(
+        "monitored_emails_open",
+        text("asked_at NULLS FIRST"),
+        "workflow_id",
+        postgresql_where=text("reported IS NULL OR reported IN ('orchestrating', 'failed')"),
+    ),
+)
+
+polls = Table(
+    "polls",
+    metadata,
+    Column("source", Text, primary_key=True),
+    _now("polled_at"),
+)
+
+mailboxes = Table(
+    "mailboxes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    _time("answer_since", nullable=False),
+    Column("uidvalidity", BigInteger),
+    Column("last_uid", BigInteger),
+    _time("seen_at"),
+    Column("problem", Text),
+    _time("problem_since"),
+)
