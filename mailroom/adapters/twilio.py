@@ -81,6 +81,12 @@ def account_of(settings: Settings) -> Account | None:
     return Account(sid, token.get_secret_value(), number, settings.twilio_api_url)
 
 
+def token_of(settings: Settings) -> str | None:
+    """What Twilio signs its webhooks with."""
+    account = account_of(settings)
+    return account.token if account else None
+
+
 class _Taken(BaseModel):
     sid: str = Field(min_length=1, max_length=200)
 

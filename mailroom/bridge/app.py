@@ -6,7 +6,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from mailroom.bridge import health, pages, problems, sms, workflows
+from mailroom.bridge import health, pages, problems, sms, twilio, webhooks, workflows
 from mailroom.bridge.auth import Who
 from mailroom.bridge.context import Context
 
@@ -23,10 +23,10 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
         redoc_url=None,
     )
     app.state.context = context
-    app.state.sms_limiter = sms.new_limiter()
+    app.state.sms_limiter = webhooks.new_limiter()
     problems.install(app)
     pages.install(app, https=context.https)
-    for router in (description, health.router, sms.router, *more, workflows.router):
+    for router in (description, health.router, sms.router, twilio.router, *more, workflows.router):
         app.include_router(router)
     return app
 

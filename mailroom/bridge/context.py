@@ -18,9 +18,13 @@ from mailroom.ports import Blobs
 
 @dataclass(frozen=True)
 class Secrets:
+    """`webhook` is what the SMS gateway signs with, `twilio` Twilio's auth token; each is None
+    where that provider is not configured."""
+
     token: str
-    webhook: str
+    webhook: str | None
     session: str
+    twilio: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Context:
     owners: Mapping[str, Owner]
     secrets: Secrets
     limits: Limits
+    public_url: str = ""
     temporal_ui: str | None = None
     https: bool = False
     store_healthy: Callable[[], Awaitable[bool]] = field(default=_true)

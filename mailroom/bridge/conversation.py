@@ -43,9 +43,10 @@ class Answer(Frozen):
 class Conversation:
     the: Context
 
-    async def hear(self, text: InboundText) -> Answer:
-        """Safe to repeat: the same text gives the same answer."""
-        said = parse_word(text.body)
+    async def hear(self, text: InboundText, keyword: str | None = None) -> Answer:
+        """Safe to repeat: the same text gives the same answer. `keyword` is the carriers' word
+        that the provider took the text for, whatever it says."""
+        said = Said(command=Reserved(keyword=keyword)) if keyword else parse_word(text.body)
         found = await self._meant(text, said)
         resolution = _resolution(found) if isinstance(found, Answerable) else None
         stored = await self.the.texts.receive(text, resolution)

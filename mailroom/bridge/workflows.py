@@ -18,6 +18,7 @@ from mailroom.bridge.problems import Problem
 from mailroom.models.arrival import Arrival
 from mailroom.models.email_reply import Outcome, OwnersWord, Verdict
 from mailroom.models.names import REASON_SEND_UNKNOWN
+from mailroom.models.receipts import TextStatus
 from mailroom.models.states import MailState
 
 router = APIRouter(tags=["workflow"], route_class=ApiRoute)
@@ -37,6 +38,11 @@ class WorkflowPage(BaseModel):
 
 
 class WorkflowDetail(WorkflowState):
+    """`sms_status` is what the provider last said of the text `sms_message_id`: queued, sent,
+    delivered, undelivered or failed; None until it says something."""
+
+    sms_status: TextStatus | None
+    sms_error_code: str | None
     timeline: list[TimelineEntry]
 
 
@@ -125,7 +131,13 @@ async def decide(message_id: str, word: OwnersWord, the: The, who: Who) -> Outco
 async def one(message_id: str, the: The, who: Who) -> WorkflowDetail:
     row = await the_mail(the, who, message_id)
     timeline = await the.views.timeline(row.owner, row.message_id)
-    return WorkflowDetail(**row.model_dump(), timeline=timeline)
+    receipt = await the.views.receipt(row.sms_message_id) if row.sms_message_id else None
+    return WorkflowDetail(
+        **row.model_dump(),
+        sms_status=receipt.status if receipt else None,
+        sms_error_code=receipt.error_code if receipt else None,
+        timeline=timeline,
+    )
 
 
 @router.post("/emails", status_code=HTTPStatus.ACCEPTED)

@@ -1,7 +1,7 @@
 """Twilio's signature, held against the vectors that Twilio publishes.
 
 The first is the example of https://www.twilio.com/docs/usage/security, the others are those of
-the test suites of Twilio's own libraries; every one was computed with OpenSSL, too.
+the test suites of Twilio's own libraries.
 """
 
 import pytest
