@@ -4,17 +4,25 @@ Every method raises `Permanent` where trying again can't help and `Transient` wh
 which is which is decided in one place of each adapter.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 
 from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.email_reply import Draft, MailRef
-from mailroom.models.poll import StatusReport, TakenMail
 from mailroom.models.mailbox import Cursor, Found, Mailbox, Reading
+from mailroom.models.poll import StatusReport, TakenMail
 from mailroom.models.rows import Change, Marker, NewDraft, SendOutcome, SentText
 from mailroom.models.states import ProcessedStatus
-from mailroom.models.templates import Drafted, DraftRequest
+from mailroom.models.templates import Drafted, DraftRequest, EarlierMail, OwnersEdit
 
 
 class Permanent(Exception):
@@ -22,7 +30,12 @@ class Permanent(Exception):
 
 
 class Transient(Exception):
-    """Failed this time. The message is a sentence for the owner."""
+    """Failed this time. The message is a sentence for the owner; `retry_after` is how long to wait,
+    where somebody said so."""
+
+    def __init__(self, sentence: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
 
 
 class StoreAway(Exception):
@@ -127,6 +140,20 @@ class Blobs(Protocol):
 
 class Drafter(Protocol):
     async def draft(self, request: DraftRequest) -> Drafted: ...
+
+
+class History(Protocol):
+    """What was written before, for a drafter that can make use of it."""
+
+    async def thread(self, mail: MailRef, ids: Sequence[str]) -> list[EarlierMail]:
+        """The mails with these Message-IDs that came to the same owner, each followed by the
+        owner's answer to it; oldest first."""
+
+    async def recent_edits(self, owner: str, correspondent: str | None) -> list[OwnersEdit]:
+        """How the owner lately had drafts changed that were sent then, newest first.
+
+        `correspondent` is the address that the draft to be made is for.
+        """
 
 
 class Texter(Protocol):

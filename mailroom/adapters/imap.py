@@ -1,0 +1,275 @@
+"""Mailboxes over IMAP (port `MailSource`), by imap-tools in a thread of their own each.
+
+TLS always, and the certificate is verified. The folder is opened with EXAMINE and mail is read
+with BODY.PEEK[], so nothing is marked as read (RFC 3501 §6.3.2, §6.4.5).
+"""
+
+import asyncio
+import imaplib
+import re
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import Any, TypeVar
+
+import structlog
+from imap_tools import MailBox, MailBoxStartTls, MailMessageFlags
+from imap_tools.errors import ImapToolsError, MailboxLoginError, MailboxTaggedResponseError
+from imap_tools.mailbox import BaseMailBox
+
+from mailroom.models.mailbox import Found, Mailbox
+from mailroom.ports import LoginRefused, Transient
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+FOLDER = "INBOX"
+STARTTLS_PORT = 143
+SOCKET_SECONDS = 60
+# IDLE is issued anew this often (RFC 2177: at least every 29 minutes), so that a connection
+# that died silently is noticed soon; servers without IDLE are asked this often.
+WAIT_SECONDS = 60.0
+DESCRIBED_AT_ONCE = 100
+PROBLEM_LENGTH = 200
+
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_UID = re.compile(rb"\bUID (\d+)")
+_SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
+# Refusals that are not about the password (RFC 5530 §3).
+_BUSY = re.compile(r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG|CONTACTADMIN|OVERQUOTA)\]")
+
+
+@dataclass(frozen=True)
+class Described:
+    uid: int
+    arrived: datetime
+    size: int
+
+
+@dataclass(frozen=True)
+class ImapSource:
+    mailbox: Mailbox
+    tls: ssl.SSLContext | None = None
+    wait_seconds: float = WAIT_SECONDS
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["ImapSession"]:
+        # A thread of its own: IDLE keeps it, and a hundred mailboxes must not starve the others.
+        thread = ThreadPoolExecutor(1, thread_name_prefix="imap")
+        connection = _Connection(self.mailbox, self.tls or ssl.create_default_context())
+        session = ImapSession(connection, thread, self.wait_seconds)
+        try:
+            await session.run(connection.open)
+            yield session
+        finally:
+            connection.interrupt()
+            thread.submit(connection.close)
+            thread.shutdown(wait=False)
+
+
+class ImapSession:
+    """Port `MailSession`."""
+
+    def __init__(
+        self, connection: "_Connection", thread: ThreadPoolExecutor, wait_seconds: float
+    ) -> None:
+        self._connection = connection
+        self._thread = thread
+        self._wait_seconds = wait_seconds
+
+    @property
+    def uidvalidity(self) -> int:
+        return self._connection.uidvalidity
+
+    @property
+    def has_idle(self) -> bool:
+        return self._connection.has_idle
+
+    async def mails(self, after: int, since: datetime, most_bytes: int) -> AsyncIterator[Found]:
+        uids = await self.run(self._connection.search, after, since)
+        for start in range(0, len(uids), DESCRIBED_AT_ONCE):
+            batch = uids[start : start + DESCRIBED_AT_ONCE]
+            for one in await self.run(self._connection.describe, batch):
+                yield await self._found(one, since, most_bytes)
+
+    async def _found(self, one: Described, since: datetime, most_bytes: int) -> Found:
+        raw = None
+        if one.arrived >= since and one.size <= most_bytes:
+            raw = await self.run(self._connection.fetch, one.uid, most_bytes)
+        if one.arrived >= since and raw is None:
+            log.warning("a mail is too large or gone, and skipped", uid=one.uid, size=one.size)
+        return Found(uid=one.uid, arrived=one.arrived, raw=raw)
+
+    async def mark_seen(self, uid: int) -> None:
+        await self.run(self._connection.mark_seen, uid)
+
+    async def wait(self) -> None:
+        await self.run(self._connection.wait, self._wait_seconds)
+
+    async def run(self, step: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._connection.told_apart, step, *arguments
+        )
+
+
+class _Connection:
+    """The blocking side; all but `interrupt` runs in the session's thread."""
+
+    def __init__(self, mailbox: Mailbox, tls: ssl.SSLContext) -> None:
+        self._mailbox = mailbox
+        self._tls = tls
+        self._interrupted = Event()
+        self._box: BaseMailBox | None = None
+        self.uidvalidity = 0
+        self.has_idle = False
+
+    def told_apart(self, step: Callable[..., T], *arguments: Any) -> T:
+        with _our_words(self._mailbox):
+            return step(*arguments)
+
+    def open(self) -> None:
+        place = {"host": self._mailbox.host, "port": self._mailbox.port}
+        kind = MailBoxStartTls if self._mailbox.port == STARTTLS_PORT else MailBox
+        self._box = box = kind(**place, timeout=SOCKET_SECONDS, ssl_context=self._tls)
+        box.client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._log_in(box)
+        # What a server can do may change with the login (RFC 3501 §6.2.3).
+        _, [capabilities] = box.client.capability()
+        self.has_idle = b"IDLE" in capabilities.upper().split()
+        box.folder.set(FOLDER, readonly=not self._mailbox.mark_seen)
+        _, [uidvalidity] = box.client.response("UIDVALIDITY")
+        self.uidvalidity = int(uidvalidity or 0)
+
+    def _log_in(self, box: BaseMailBox) -> None:
+        user, password = self._mailbox.user, self._mailbox.password.get_secret_value()
+        # LOGIN takes ASCII only.
+        how = box.login if (user + password).isascii() else box.login_utf8
+        try:
+            how(user, password, initial_folder=None)
+        except imaplib.IMAP4.abort:
+            raise
+        except (MailboxLoginError, imaplib.IMAP4.error) as error:
+            raise _refused(self._mailbox, error) from None
+
+    @property
+    def box(self) -> BaseMailBox:
+        assert self._box is not None, "not opened"
+        return self._box
+
+    def search(self, after: int, since: datetime) -> list[int]:
+        """UIDs in their order. Dates have no time and a zone that is the server's, so a day more
+        is asked for."""
+        self._told_of_new()
+        day = since.astimezone(UTC) - timedelta(days=1)
+        date = f"{day.day}-{_MONTHS[day.month - 1]}-{day.year}"
+        found = self.box.uids(f"UID {after + 1}:* SINCE {date}", charset=None)
+        # `n:*` has the last mail even where its UID is below n (RFC 3501 §6.4.8).
+        return sorted(uid for uid in map(int, found) if uid > after)
+
+    def describe(self, uids: Sequence[int]) -> list[Described]:
+        wanted = ",".join(map(str, uids))
+        _, lines = self.box.client.uid("FETCH", wanted, "(UID INTERNALDATE RFC822.SIZE)")
+        described = {one.uid: one for one in map(_described, lines) if one}
+        return [described[uid] for uid in uids if uid in described]
+
+    def fetch(self, uid: int, most_bytes: int) -> bytes | None:
+        """None if it is larger than it was said to be, or gone."""
+        part = f"(BODY.PEEK[]<0.{most_bytes + 1}>)"
+        _, answer = self.box.client.uid("FETCH", str(uid), part)
+        bodies = [bytes(item[1]) for item in answer if isinstance(item, tuple)]
+        return next((body for body in bodies if len(body) <= most_bytes), None)
+
+    def mark_seen(self, uid: int) -> None:
+        self.box.flag([str(uid)], [MailMessageFlags.SEEN], value=True)
+
+    def wait(self, seconds: float) -> None:
+        if self._told_of_new():
+            return
+        if self.has_idle:
+            self._idle(seconds)
+        elif not self._interrupted.wait(seconds):
+            self.box.client.noop()
+
+    def _idle(self, seconds: float) -> None:
+        idle: Any = self.box.idle  # untyped
+        try:
+            idle.start()
+        except MailboxTaggedResponseError:
+            idle.stop()  # news came before the "+"
+            return
+        if not self._buffered():
+            idle.poll(timeout=seconds)
+        idle.stop()
+
+    def _buffered(self) -> bool:
+        """News that came in one packet with the "+" is read already, and poll(2) is blind to
+        it."""
+        sock = self.box.client.sock
+        read: Any = self.box.client.file  # an io.BufferedReader
+        before = sock.gettimeout()
+        sock.settimeout(0)
+        try:
+            return bool(read.peek(1))
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        finally:
+            sock.settimeout(before)
+
+    def _told_of_new(self) -> bool:
+        """Whether EXISTS came beside an answer since we asked last: IDLE does not repeat it."""
+        return any(self.box.client.response("EXISTS")[1])
+
+    def interrupt(self) -> None:
+        """Ends whatever the thread waits for."""
+        self._interrupted.set()
+        if self._box is not None:
+            # Not SSLSocket's: that takes the TLS layer away under the thread that reads.
+            with suppress(OSError):
+                socket.socket.shutdown(self._box.client.sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        if self._box is not None:
+            with suppress(OSError):
+                self._box.client.shutdown()
+
+
+def _described(line: Any) -> Described | None:
+    """None where a line tells of something else, such as another client's flags."""
+    if not isinstance(line, bytes):
+        return None
+    uid, size, arrived = _UID.search(line), _SIZE.search(line), imaplib.Internaldate2tuple(line)
+    if uid is None or size is None or arrived is None:
+        return None
+    return Described(
+        uid=int(uid[1]),
+        size=int(size[1]),
+        arrived=datetime.fromtimestamp(time.mktime(arrived), UTC),
+    )
+
+
+def _refused(mailbox: Mailbox, error: Exception) -> Transient:
+    said = str(error)[-PROBLEM_LENGTH:]
+    if _BUSY.search(said):
+        return Transient(f"{mailbox.host} lets nobody in right now: {said}")
+    return LoginRefused(f"{mailbox.host} refused the login: {said}")
+
+
+@contextmanager
+def _our_words(mailbox: Mailbox) -> Iterator[None]:
+    """What imaplib, OpenSSL and sockets raise, as a sentence; which never has the password."""
+    where = f"{mailbox.host}:{mailbox.port}"
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        raise Transient(
+            f"The certificate of {where} is not trusted: {error.verify_message}."
+        ) from (error)
+    except (OSError, imaplib.IMAP4.error, ImapToolsError) as error:
+        said = (str(error) or type(error).__name__)[:PROBLEM_LENGTH]
+        raise Transient(f"The connection to {where} failed: {said}") from error
