@@ -26,21 +26,23 @@ NOTHING_KNOWN = Counts(pending=0, awaiting_user=0, completed_today=0, failed=0)
 @router.get("/health")
 async def health(the: The, response: Response) -> Health:
     """200 and `healthy` once Temporal and PostgreSQL answer; else 503 and `degraded`."""
-    counts = NOTHING_KNOWN
+    counts, last_poll = NOTHING_KNOWN, None
     store = True
     try:
         counts = await the.statistics.counts()
+        last_poll = await the.statistics.last_poll()
     except (SQLAlchemyError, OSError):
         store = False
     healthy = store and await the.flows.healthy()
     response.status_code = 200 if healthy else 503
-    return Health(status="healthy" if healthy else "degraded", workflows=counts)
+    status = "healthy" if healthy else "degraded"
+    return Health(status=status, workflows=counts, last_poll=last_poll)
 
 
 @router.get("/metrics")
 async def metrics(the: The, who: Who) -> Response:
     """Prometheus text format."""
-    registry = gauges(await the.statistics.statistics())
+    registry = gauges(await the.statistics.statistics(None if who.operator else who.owners))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,6 +1,7 @@
 """Figures about all mail of some owners: health, status, metrics."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from pydantic import BaseModel, Field
 from sqlalchemy import text
@@ -34,13 +35,21 @@ _COUNTS = text("""
            count(*) FILTER (WHERE current_state = 'awaiting_user') AS awaiting_user,
            count(*) FILTER (WHERE current_state = 'failed') AS failed,
            (SELECT count(*) FROM workflow_state
-            WHERE current_state = ANY(:closed) AND updated_at >= date_trunc('day', now(), 'UTC'))
+            WHERE current_state = ANY(:closed) AND updated_at >= date_trunc('day', now(), 'UTC')
+              AND (:everybody OR owner = ANY(:owners)))
                AS completed_today
     FROM workflow_state
-    WHERE current_state = ANY(:open)
+    WHERE current_state = ANY(:open) AND (:everybody OR owner = ANY(:owners))
 """)
 
-_STATES = text("SELECT current_state, count(*) FROM workflow_state GROUP BY current_state")
+_LAST_POLL = text("""
+    SELECT greatest((SELECT max(polled_at) FROM polls), (SELECT max(seen_at) FROM mailboxes))
+""")
+
+_STATES = text("""
+    SELECT current_state, count(*) FROM workflow_state
+    WHERE :everybody OR owner = ANY(:owners) GROUP BY current_state
+""")
 
 _DAY = text("""
     SELECT count(*) AS mails,
@@ -57,7 +66,7 @@ _DAY = text("""
         SELECT min(at) AS at FROM events e
         WHERE e.owner = s.owner AND e.message_id = s.message_id AND e.type = 'sms_sent'
     ) first_text ON true
-    WHERE s.created_at > now() - interval '24 hours'
+    WHERE s.created_at > now() - interval '24 hours' AND (:everybody OR s.owner = ANY(:owners))
 """)
 
 _STAGES = text("""
@@ -67,6 +76,7 @@ _STAGES = text("""
     FROM events
     WHERE at > now() - interval '24 hours'
       AND type IN ('ai_generating', 'sms_sending', 'user_approved', 'failed')
+      AND (:everybody OR owner = ANY(:owners))
     GROUP BY type, detail->>'stage'
 """)
 
@@ -84,8 +94,10 @@ class PostgresStatistics:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def counts(self) -> Counts:
+    async def counts(self, owners: Sequence[str] | None = None) -> Counts:
+        """Of these owners' mails, or of everybody's."""
         values = {
+            **_whose(owners),
             "working": list(_WORKING),
             "closed": list(_CLOSED),
             "open": [*_WORKING, "awaiting_user", "failed"],
@@ -94,11 +106,18 @@ class PostgresStatistics:
             row = (await connection.execute(_COUNTS, values)).mappings().one()
         return Counts.model_validate(dict(row))
 
-    async def statistics(self) -> Statistics:
+    async def last_poll(self) -> datetime | None:
+        """When a source last answered: the Email Monitor, or a mailbox."""
         async with self._engine.connect() as connection:
-            states = (await connection.execute(_STATES)).all()
-            day = (await connection.execute(_DAY)).mappings().one()
-            stages = (await connection.execute(_STAGES)).all()
+            found: datetime | None = await connection.scalar(_LAST_POLL)
+        return found
+
+    async def statistics(self, owners: Sequence[str] | None = None) -> Statistics:
+        whose = _whose(owners)
+        async with self._engine.connect() as connection:
+            states = (await connection.execute(_STATES, whose)).all()
+            day = (await connection.execute(_DAY, whose)).mappings().one()
+            stages = (await connection.execute(_STAGES, whose)).all()
         return Statistics(
             states={MailState(state): count for state, count in states},
             emails_per_hour=round(day["mails"] / 24, 3),
@@ -107,6 +126,10 @@ class PostgresStatistics:
             response_seconds=_rounded(day["response_seconds"]),
             failure_rate=_failure_rate(stages),
         )
+
+
+def _whose(owners: Sequence[str] | None) -> dict[str, object]:
+    return {"everybody": owners is None, "owners": list(owners or ())}
 
 
 def _rounded(value: object) -> float | None:
