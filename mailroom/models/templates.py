@@ -5,6 +5,7 @@ Mail text is data: it is put in where a placeholder stands, and never read as a 
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 
 from pydantic import Field, field_validator
 
@@ -47,10 +48,29 @@ class Template(Frozen):
         return phrases
 
 
+class EarlierMail(Frozen):
+    """A mail of the same conversation, or the owner's answer to it."""
+
+    sender: str = Field(description="display form")
+    subject: str
+    text: str
+    at: datetime
+    by_owner: bool = False
+
+
+class OwnersEdit(Frozen):
+    """What the owner once wanted changed in a draft, and what came of it."""
+
+    before: str
+    instructions: str
+    after: str
+
+
 class DraftRequest(Frozen):
     """The mail to answer, or with `edit_instructions` the `previous_draft` to change.
 
-    `source` is that of the previous draft.
+    `source` is that of the previous draft; `thread` is what came before the mail, oldest first;
+    without a `language` the mail's own is meant. Templates know nothing of these.
     """
 
     sender_name: str
@@ -61,14 +81,21 @@ class DraftRequest(Frozen):
     previous_draft: str | None = None
     edit_instructions: str | None = None
     source: str | None = None
+    message_id: str = ""
+    thread: tuple[EarlierMail, ...] = ()
+    examples: tuple[OwnersEdit, ...] = ()
+    language: str | None = None
 
 
 class Drafted(Frozen):
-    """`note` is shown to the owner beside the draft."""
+    """`note` is shown to the owner beside the draft; tokens are what the provider counted."""
 
     text: str
     source: str
     note: str | None = None
+    model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
 
 def draft_from_templates(request: DraftRequest, templates: Iterable[Template] = ()) -> Drafted:
