@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from functools import partial
 from typing import Any
 
 import httpx
@@ -22,14 +21,18 @@ from activities.record import Record
 from activities.say import Say
 from activities.send_reply import SendReply
 from activities.text_owner import TextOwner
+from activities.watch_mailbox import WatchMailbox
 from activities.write_owner import WriteOwner
 from mailroom.adapters import schedules, temporal, twilio
 from mailroom.adapters.blobs import ObstoreBlobs
 from mailroom.adapters.email_monitor import EmailMonitor
 from mailroom.adapters.http import http_client
+from mailroom.adapters.imap import ImapSource
 from mailroom.adapters.links import SignedLinks
+from mailroom.adapters.mailboxes import mailboxes_of
 from mailroom.adapters.postgres import engine
 from mailroom.adapters.postgres.emails import PostgresEmails
+from mailroom.adapters.postgres.mailboxes import PostgresMailboxes
 from mailroom.adapters.postgres.markers import PostgresMarkers
 from mailroom.adapters.postgres.monitored import PostgresMonitored
 from mailroom.adapters.postgres.outage import StoreOutages
@@ -50,15 +53,17 @@ from mailroom.adapters.templates import TemplateDrafter
 from mailroom.adapters.token_command import token_from
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.intake import Intake
+from mailroom.bridge.mailbox_watches import watch_mailboxes
 from mailroom.models.names import INBOX_POLL, MAIL_TASK_QUEUE
 from mailroom.ports import Drafter, Texter
 from workflows.arguments import CheckedArguments
 from workflows.email_reply import EmailReplyWorkflow
 from workflows.inbox_poll import InboxPollWorkflow
+from workflows.mailbox_watch import MailboxWatchWorkflow
 from workflows.owner_notice import OwnerNoticeWorkflow
 from workflows.sandbox import sandbox
 
-WORKFLOWS = [EmailReplyWorkflow, InboxPollWorkflow, OwnerNoticeWorkflow]
+WORKFLOWS = [EmailReplyWorkflow, InboxPollWorkflow, MailboxWatchWorkflow, OwnerNoticeWorkflow]
 
 # Above the longest wait for the answer to a final dot that is worth waiting for at a stop.
 GRACEFUL_STOP = timedelta(seconds=30)
@@ -66,6 +71,7 @@ GRACEFUL_STOP = timedelta(seconds=30)
 # which takes about 10 ms more.
 CACHED_WORKFLOWS = 60
 CONCURRENT_ACTIVITIES = 50
+HEARTBEAT_EVERY = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -218,6 +224,7 @@ def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any
         Say(texts, texter, owners).say,
         WriteOwner(mailer, adapters.links, owners).write_owner,
         *_polling(adapters, settings),
+        _watching(adapters, settings).watch_mailbox,
     ]
 
 
@@ -245,6 +252,21 @@ def _polling(adapters: Adapters, settings: Settings) -> list[Callable[..., Any]]
     return [poll.poll_inbox]
 
 
+def _watching(adapters: Adapters, settings: Settings) -> WatchMailbox:
+    mailboxes = mailboxes_of(settings, adapters.owners.values())
+    return WatchMailbox(
+        {(mailbox.owner, mailbox.name): ImapSource(mailbox) for mailbox in mailboxes},
+        inbox(adapters, settings),
+        PostgresMailboxes(adapters.engines.write),
+        settings.mailroom_max_message_bytes,
+    )
+
+
+async def keep_watches(adapters: Adapters, settings: Settings) -> None:
+    """Every mailbox that is configured is watched; what an operator paused stays so."""
+    await watch_mailboxes(adapters.client, mailboxes_of(settings, adapters.owners.values()))
+
+
 async def keep_schedules(client: Client, settings: Settings) -> None:
     """What is done every so often is as the settings say; what an operator paused stays so."""
     if not settings.email_monitor_url:
@@ -256,6 +278,8 @@ async def keep_schedules(client: Client, settings: Settings) -> None:
 
 
 def worker(adapters: Adapters, settings: Settings) -> Worker:
+    # A watch is an activity that never ends: it takes no place from those that do.
+    watches = len(mailboxes_of(settings, adapters.owners.values()))
     return Worker(
         adapters.client,
         task_queue=MAIL_TASK_QUEUE,
@@ -264,6 +288,8 @@ def worker(adapters: Adapters, settings: Settings) -> Worker:
         workflow_runner=sandbox(),
         interceptors=[Heartbeats(), StoreOutages(), CheckedArguments()],
         max_cached_workflows=CACHED_WORKFLOWS,
-        max_concurrent_activities=CONCURRENT_ACTIVITIES,
+        max_concurrent_activities=CONCURRENT_ACTIVITIES + watches,
+        # A pause reaches a watch with the answer to a heartbeat.
+        max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
         graceful_shutdown_timeout=GRACEFUL_STOP,
     )

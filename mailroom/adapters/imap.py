@@ -23,6 +23,7 @@ from imap_tools import MailBox, MailBoxStartTls, MailMessageFlags
 from imap_tools.errors import ImapToolsError, MailboxLoginError, MailboxTaggedResponseError
 from imap_tools.mailbox import BaseMailBox
 
+from mailroom.adapters.token_command import token_from
 from mailroom.models.mailbox import Found, Mailbox
 from mailroom.ports import LoginRefused, Transient
 
@@ -65,7 +66,7 @@ class ImapSource:
         connection = _Connection(self.mailbox, self.tls or ssl.create_default_context())
         session = ImapSession(connection, thread, self.wait_seconds)
         try:
-            await session.run(connection.open)
+            await session.run(connection.open, await _secret(self.mailbox))
             yield session
         finally:
             connection.interrupt()
@@ -133,12 +134,12 @@ class _Connection:
         with _our_words(self._mailbox):
             return step(*arguments)
 
-    def open(self) -> None:
+    def open(self, secret: str) -> None:
         place = {"host": self._mailbox.host, "port": self._mailbox.port}
         kind = MailBoxStartTls if self._mailbox.port == STARTTLS_PORT else MailBox
         self._box = box = kind(**place, timeout=SOCKET_SECONDS, ssl_context=self._tls)
         box.client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._log_in(box)
+        self._log_in(box, secret)
         # What a server can do may change with the login (RFC 3501 §6.2.3).
         _, [capabilities] = box.client.capability()
         self.has_idle = b"IDLE" in capabilities.upper().split()
@@ -146,12 +147,15 @@ class _Connection:
         _, [uidvalidity] = box.client.response("UIDVALIDITY")
         self.uidvalidity = int(uidvalidity or 0)
 
-    def _log_in(self, box: BaseMailBox) -> None:
-        user, password = self._mailbox.user, self._mailbox.password.get_secret_value()
-        # LOGIN takes ASCII only.
-        how = box.login if (user + password).isascii() else box.login_utf8
+    def _log_in(self, box: BaseMailBox, secret: str) -> None:
+        user = self._mailbox.user
+        how: Callable[..., BaseMailBox] = box.login
+        if self._mailbox.token_command:
+            how = box.xoauth2
+        elif not (user + secret).isascii():
+            how = box.login_utf8  # LOGIN takes ASCII only
         try:
-            how(user, password, initial_folder=None)
+            how(user, secret, initial_folder=None)
         except imaplib.IMAP4.abort:
             raise
         except (MailboxLoginError, imaplib.IMAP4.error) as error:
@@ -237,6 +241,13 @@ class _Connection:
         if self._box is not None:
             with suppress(OSError):
                 self._box.client.shutdown()
+
+
+async def _secret(mailbox: Mailbox) -> str:
+    """The password, or a token that is valid now."""
+    if mailbox.token_command:
+        return await token_from(mailbox.token_command)
+    return mailbox.password.get_secret_value() if mailbox.password else ""
 
 
 def _described(line: Any) -> Described | None:

@@ -21,7 +21,7 @@ from mailroom.adapters.settings import BadConfiguration, Settings
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Secrets
 from mailroom.local import inbound, secrets, serving
-from worker import Adapters, connected, database_url, keep_schedules
+from worker import Adapters, connected, database_url, keep_schedules, keep_watches
 from worker import worker as worker_of
 from workflows.search_attributes import ALL
 
@@ -36,6 +36,7 @@ async def working(settings: Settings) -> AsyncIterator[None]:
     async with _adapters(settings) as (adapters, _):
         await keep_schedules(adapters.client, settings)
         async with worker_of(adapters, settings):
+            await keep_watches(adapters, settings)
             yield
 
 

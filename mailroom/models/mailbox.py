@@ -19,7 +19,10 @@ class Mailbox(Frozen):
     host: str
     port: int = 993
     user: str
-    password: SecretStr
+    password: SecretStr | None = None
+    token_command: str | None = Field(
+        default=None, description="prints an OAuth 2 token, instead of a password"
+    )
     address: str = Field(description="recipient of its mail, for mail that names nobody we know")
     answer_since: datetime | None = Field(
         default=None, description="nothing older is answered; None: since it was first seen"
