@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_pascal
 
 from mailroom.adapters.twilio import SAID_STOP, STATUS_PATH, WEBHOOK_PATH
 from mailroom.adapters.twilio_signature import is_signed, is_signed_json
@@ -43,24 +44,24 @@ STATUSES = {
 class _FromTwilio(BaseModel):
     """Parameters that we don't know are ignored: Twilio adds some without notice."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", alias_generator=to_pascal)
 
 
 class TwilioMessage(_FromTwilio):
     """`OptOutType` is there where Twilio itself took the text for STOP, START or HELP, in
     whatever words (Advanced Opt-Out)."""
 
-    MessageSid: ProviderId
-    From: Annotated[str, Field(max_length=40)]
-    Body: Annotated[str, Field(max_length=10_000)] = ""
-    OptOutType: Literal["STOP", "START", "HELP"] | None = None
+    message_sid: ProviderId
+    sender: Annotated[str, Field(alias="From", max_length=40)]
+    body: Annotated[str, Field(max_length=10_000)] = ""
+    opt_out_type: Literal["STOP", "START", "HELP"] | None = None
 
 
 class TwilioReceipt(_FromTwilio):
-    MessageSid: ProviderId
-    MessageStatus: Annotated[str, Field(max_length=40)]
-    ErrorCode: ErrorCode | None = None
-    To: Annotated[str, Field(max_length=40, pattern=r"\A[^\x00]*\z")] = ""
+    message_sid: ProviderId
+    message_status: Annotated[str, Field(max_length=40)]
+    error_code: ErrorCode | None = None
+    to: Annotated[str, Field(max_length=40, pattern=r"\A[^\x00]*\z")] = ""
 
 
 Body = TypeVar("Body", bound=_FromTwilio)
@@ -71,10 +72,10 @@ async def twilio(request: Request, the: The) -> Response:
     """A text from the owner. 401 forged, 403 a stranger's number."""
     message = await _believed(request, the, TwilioMessage)
     text = TextFromSomebody(
-        message_id=message.MessageSid,
-        sender=message.From,
-        body=message.Body,
-        keyword=message.OptOutType,
+        message_id=message.message_sid,
+        sender=message.sender,
+        body=message.body,
+        keyword=message.opt_out_type,
     )
     await hear(request, the, text)
     return Response(NOTHING_TO_SAY, media_type="application/xml")
@@ -84,15 +85,15 @@ async def twilio(request: Request, the: The) -> Response:
 async def twilio_status(request: Request, the: The) -> Response:
     """What became of a text. 401 forged; a status that we don't know changes nothing."""
     receipt = await _believed(request, the, TwilioReceipt)
-    if receipt.ErrorCode == str(SAID_STOP):
-        await the.texts.set_stopped(receipt.To, stopped=True)
-    if status := STATUSES.get(receipt.MessageStatus):
+    if receipt.error_code == str(SAID_STOP):
+        await the.texts.set_stopped(receipt.to, stopped=True)
+    if status := STATUSES.get(receipt.message_status):
         await the.texts.receipt(
             Receipt(
-                provider_id=receipt.MessageSid,
+                provider_id=receipt.message_sid,
                 status=status,
                 status_at=datetime.now(UTC),
-                error_code=receipt.ErrorCode or None,
+                error_code=receipt.error_code or None,
             )
         )
     return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -147,8 +148,9 @@ def _parameters(raw: bytes) -> list[tuple[str, str]]:
 
 def _by_name(parameters: list[tuple[str, str]], kind: type[_FromTwilio]) -> dict[str, str]:
     """One value for each name that means something here: of two, none is to be trusted."""
-    once = list(dict.fromkeys(parameters))
+    meant = {one.alias for one in kind.model_fields.values()}
+    once = [one for one in dict.fromkeys(parameters) if one[0] in meant]
     for name, count in Counter(name for name, _ in once).items():
-        if count > 1 and name in kind.model_fields:
+        if count > 1:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: given more than once.")
     return dict(once)
