@@ -25,6 +25,7 @@ from activities.watch_mailbox import WatchMailbox
 from activities.write_owner import WriteOwner
 from mailroom.adapters import schedules, temporal, twilio
 from mailroom.adapters.blobs import ObstoreBlobs
+from mailroom.adapters.drafters import drafter_of, drafts_by_ai, fallback_of
 from mailroom.adapters.email_monitor import EmailMonitor
 from mailroom.adapters.http import http_client
 from mailroom.adapters.imap import ImapSource
@@ -32,6 +33,7 @@ from mailroom.adapters.links import SignedLinks
 from mailroom.adapters.mailboxes import mailboxes_of
 from mailroom.adapters.postgres import engine
 from mailroom.adapters.postgres.emails import PostgresEmails
+from mailroom.adapters.postgres.history import PostgresHistory
 from mailroom.adapters.postgres.mailboxes import PostgresMailboxes
 from mailroom.adapters.postgres.markers import PostgresMarkers
 from mailroom.adapters.postgres.monitored import PostgresMonitored
@@ -49,11 +51,11 @@ from mailroom.adapters.settings import (
 from mailroom.adapters.sms_gateway import GatewayTexter
 from mailroom.adapters.smtp.routes import RoutedMailer
 from mailroom.adapters.smtp.submission import SmtpMailer, Submission
-from mailroom.adapters.templates import TemplateDrafter
 from mailroom.adapters.token_command import token_from
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.intake import Intake
 from mailroom.bridge.mailbox_watches import watch_mailboxes
+from mailroom.models.drafting import DraftsSection
 from mailroom.models.names import INBOX_POLL, MAIL_TASK_QUEUE
 from mailroom.ports import Drafter, Texter
 from workflows.arguments import CheckedArguments
@@ -83,6 +85,8 @@ class Adapters:
     blobs: ObstoreBlobs
     http: httpx.AsyncClient
     drafter: Drafter
+    fallback: Drafter | None
+    drafts: DraftsSection
     links: SignedLinks
     owners: Mapping[str, OwnerSection]
 
@@ -125,7 +129,9 @@ async def connected(settings: Settings, database: URL, link_secret: str) -> Asyn
                 engines=engines,
                 blobs=ObstoreBlobs.at(settings.blobs_dir, settings.mailroom_blobs_url),
                 http=http,
-                drafter=TemplateDrafter(config.templates),
+                drafter=drafter_of(settings, config, http),
+                fallback=fallback_of(settings, config),
+                drafts=config.drafts,
                 links=SignedLinks(link_secret, settings.public_url),
                 owners=owners,
             )
@@ -195,6 +201,18 @@ def _own_submission(server: MailServer) -> Submission:
     )
 
 
+def _draft_reply(adapters: Adapters, settings: Settings, emails: PostgresEmails) -> DraftReply:
+    history = PostgresHistory(adapters.engines.read, adapters.blobs, adapters.drafts.examples)
+    return DraftReply(
+        adapters.blobs,
+        emails,
+        adapters.drafter,
+        adapters.owners,
+        history=history if drafts_by_ai(settings) else None,
+        fallback=adapters.fallback,
+    )
+
+
 def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any]]:
     emails = PostgresEmails(adapters.engines.write)
     texts = PostgresTexts(adapters.engines.write)
@@ -202,7 +220,7 @@ def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any
     texter = _texter(settings, adapters.http, texts)
     mailer = _mailer(settings, owners)
     return [
-        DraftReply(adapters.blobs, emails, adapters.drafter, owners).draft_reply,
+        _draft_reply(adapters, settings, emails).draft_reply,
         TextOwner(
             adapters.blobs,
             emails,
