@@ -16,11 +16,14 @@ LONGEST_ANSWER = 32_000
 LONGEST_REPLY = 8_000
 # What isn't plain after so many rounds was built not to become so.
 ROUNDS = 20
+# An image in a link in a link.
+NESTED = 3
 
 _CUT_MARK = " ..."
 _LAST_WORD = re.compile(r"\s\S*\Z")
 _TAG = re.compile(r"<[a-zA-Z/!?][^<>]*>|<!--")
 _BLOCKS = re.compile(r"(?i)<(?:p|br|html|body)\b[^<>]*>")
+_BEGUN_TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 _NO_TAG = re.compile(r"<(?![a-zA-Z/!?])")
 _TARGET = r"(?:\([^()\[\]]*(?:\([^()]*\)[^()\[\]]*)*\)|\[[^\[\]]*\])"
 _IMAGE = re.compile(rf"!\[[^\[\]]*\]{_TARGET}")
@@ -34,7 +37,7 @@ _HEADERS = re.compile(
     r"x-[a-z-]{2,30}|an|von|betreff|de|à|objet|para|asunto)[ \t]*:[^\n]*(?:\n|\Z))+"
 )
 _GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
-_BEFORE_STOP = re.compile(r"(?<=\w) +(?=[.,](?:\s|\Z))")
+_BEFORE_STOP = re.compile(r"(?<=\w) +(?=[.,)](?:\s|\Z))")
 _EMPTY_BRACKETS = re.compile(r"\(\s*\)|\[\s*\]|<\s*>")
 
 
@@ -74,17 +77,18 @@ def _plainer(text: str, allowed: frozenset[str]) -> tuple[str, int]:
 
 
 def _without_html(text: str) -> str:
-    if not _TAG.search(text):
-        return text
-    # An answer that is no HTML as a whole has its own lines.
-    lines = text if _BLOCKS.search(text) else text.replace("\n", "<br>\n")
-    return html_to_text(_NO_TAG.sub("&lt;", lines))
+    if _TAG.search(text):
+        # An answer that is no HTML as a whole has its own lines.
+        lines = text if _BLOCKS.search(text) else text.replace("\n", "<br>\n")
+        text = html_to_text(_NO_TAG.sub("&lt;", lines))
+    return _BEGUN_TAG.sub("< ", text)
 
 
 def _without_markdown(text: str) -> str:
     text = _DEFINITION.sub("", _FENCE.sub("", text))
-    text = _LINK.sub(r"\1", _IMAGE.sub("", text))
-    return _BOLD.sub(r"\1", text)
+    for _ in range(NESTED):
+        text = _LINK.sub(r"\1", _IMAGE.sub("", text))
+    return _BOLD.sub(r"\1", text).replace("](", "] (")
 
 
 def _tidy(text: str) -> str:

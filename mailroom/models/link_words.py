@@ -11,7 +11,7 @@ _FILES = re.compile(
     r"|xlsx?|xml|yaml"
 )
 _SCHEME = re.compile(
-    r"[a-z][a-z0-9+.-]{0,30}://|\b(?:https?|ftps?|mailto|tel|sms|smsto|sip|xmpp|skype|callto|"
+    r"[a-z][a-z0-9+.-]{0,30}://|\bwww\.\w|\b(?:https?|ftps?|mailto|tel|sms|smsto|sip|xmpp|skype|callto|"
     r"facetime|whatsapp|geo|news|magnet|bitcoin|file|javascript|vbscript|data|about|cid|mid|"
     r"intent|market|webcal|ms-[a-z]{2,20}):[^\s]",
     re.IGNORECASE,
@@ -19,7 +19,7 @@ _SCHEME = re.compile(
 _ADDRESS = re.compile(r"[^\s@]@[^\s@]")
 _NUMERIC = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d)|//\[[0-9a-fA-F:.]+\]")
 _RUN = re.compile(r"[\w.-]+")
-_TOP_LEVEL = re.compile(r"(?:xn--[a-z0-9-]+|[^\W\d_]{2,})(?!\w)", re.IGNORECASE)
+_TOP_LEVEL = re.compile(r"(?:xn--[a-z0-9-]+|[^\W\d_]{2,})(?![^\W_])", re.IGNORECASE)
 # Two sentences without a space between them.
 _JOINT = re.compile(r"([\w’'-]*[^\W\d_]{2})\.([A-Z][^\W\d_A-Z]+)")
 
@@ -80,5 +80,7 @@ def _is_host(run: str, word: str) -> bool:
 
 
 def _punctuation_after(word: str) -> str:
-    """What ends the sentence; quotes and brackets go with the link."""
-    return word[-1] if word[-1] in ".,;:!?" else ""
+    """What ends the sentence, or a bracket that was opened before the link."""
+    ending = word[len(word.rstrip(").,:;!?")) :]
+    bracket = ")" if ending.startswith(")") and "(" not in word else ""
+    return bracket + (ending[-1] if ending and ending[-1] != ")" else "")
