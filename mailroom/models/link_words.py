@@ -29,7 +29,9 @@ _UNSPACED = (
     "\uff01\uff08\uff09\uff0c\uff1a-\uff1f"
 )
 _WORD = re.compile(f"[^\\s{_UNSPACED}]+")
-_BESIDE = re.compile(f"(?<=[{_UNSPACED}])[.．․](?=\\w)|(?<=\\w)[.．․](?=[{_UNSPACED}])")
+_BESIDE = re.compile(
+    f"(?<=[{_UNSPACED}])[.．․@](?=\\w)|(?<=\\w)[.．․@](?=[{_UNSPACED}])|(?<=[a-zA-Z]):(?=[{_UNSPACED}])"
+)
 _OPENING, _CLOSING = "([{<\"'“‘«*_", ".,;:!?)]}>\"'”’»*_"
 
 
