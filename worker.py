@@ -17,6 +17,7 @@ from activities.ask_again import AskAgain
 from activities.draft_reply import DraftReply
 from activities.heartbeats import Heartbeats
 from activities.poll_inbox import PollInbox
+from activities.postpone import Postpone
 from activities.record import Record
 from activities.say import Say
 from activities.send_reply import SendReply
@@ -238,6 +239,7 @@ def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any
             owners,
         ).send_reply,
         AskAgain(adapters.blobs, emails).ask_again,
+        Postpone(emails, owners).postpone,
         Record(emails).record,
         Say(texts, texter, owners).say,
         WriteOwner(mailer, adapters.links, owners).write_owner,

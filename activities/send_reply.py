@@ -71,7 +71,7 @@ class SendReply:
             from_name=self.owners[request.mail.owner].name or None,
             text=text,
             message_id=reply_message_id(request.mail.workflow_id, "reply", own.rpartition("@")[2]),
-            date=request.word.at if request.word else request.mail.received_at,
+            date=request.send_at or (request.word.at if request.word else request.mail.received_at),
         )
 
     async def bytes_once(self, request: SendReplyInput, reply: ReplyRequest) -> str:

@@ -81,17 +81,24 @@ class TextOwner:
 def about(request: TextOwnerInput) -> str:
     """The one sentence of every notice that is not a draft."""
     mail, code = request.mail, request.draft.code if request.draft else ""
+    if request.notice in _ABOUT_MAIL:
+        return _ABOUT_MAIL[request.notice](mail.sender, mail.subject)
     match request.notice:
         case Notice.REMINDER:
             return sms_notices.reminder_text(mail.sender, mail.subject, code)
-        case Notice.EXPIRED:
-            return sms_notices.expired_text(mail.sender, mail.subject)
         case Notice.SEND_UNKNOWN:
             return sms_notices.unknown_text(mail.sender, code)
         case _ if request.stage is None or request.stage == "reply":
             return sms_notices.send_failed_text(mail.sender)
         case _:
             return sms_notices.stage_failed_text(request.stage, mail.sender)
+
+
+_ABOUT_MAIL = {
+    Notice.ARRIVED: sms_notices.arrived_text,
+    Notice.EXPIRED: sms_notices.expired_text,
+    Notice.SUPERSEDED: sms_notices.superseded_text,
+}
 
 
 def _row(

@@ -9,6 +9,8 @@ def said(word: Heard, edits: int | None = None) -> Columns:
     columns: dict[str, object] = {
         "user_command": word.command.kind,
         "user_responded_at": word.at,
+        "send_at": None,
+        "snoozed_until": None,
     }
     if isinstance(word.command, Edit):
         columns["user_edit_instructions"] = word.command.instructions

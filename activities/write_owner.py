@@ -62,5 +62,9 @@ def _headline(request: TextOwnerInput) -> str:
             return "a reply may have been sent"
         case Notice.EXPIRED:
             return "a mail was left unanswered"
+        case Notice.ARRIVED:
+            return "a mail came"
+        case Notice.SUPERSEDED:
+            return "a draft was dropped"
         case _:
             return "a draft waits for you"

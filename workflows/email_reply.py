@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError
 
 from activities.ask_again import AskAgain
 from activities.draft_reply import DraftReply
+from activities.postpone import Postpone
 from activities.record import Record
 from activities.say import Say
 from activities.send_reply import SendReply
@@ -25,6 +26,7 @@ from mailroom.models.email_reply import (
     Notice,
     Outcome,
     OwnersWord,
+    PostponeInput,
     Progress,
     RecordInput,
     ReplyOutcome,
@@ -39,9 +41,10 @@ from mailroom.models.names import (
     REASON_BY_OWNER,
     REASON_NO_ANSWER,
     REASON_SEND_UNKNOWN,
+    REASON_SUPERSEDED,
 )
 from mailroom.models.states import MailState, Stage, advance
-from mailroom.models.words import Approve, Edit, Ignore
+from mailroom.models.words import Approve, Decision, Edit, Ignore, Snooze
 from workflows import retry_policies
 from workflows.display import details
 from workflows.failures import cause, is_ours, is_send_unknown
@@ -87,14 +90,21 @@ class EmailReplyWorkflow:
     async def answer(self, mail: EmailReplyInput) -> None:
         if mail.not_answerable:
             raise Ended(MailState.USER_IGNORED, mail.not_answerable)
+        if mail.only_notify:
+            await self.owners_hours()
+            await self.tell(Notice.ARRIVED)
+            raise Ended(MailState.USER_IGNORED, mail.only_notify)
         while True:
             draft = await self.draft()
             await self.text_owner(draft)
             match await self.owners_word():
-                case Approve():
-                    return await self.send()
+                case Approve() as approval:
+                    if await self.is_time_to_send(approval):
+                        return await self.send()
                 case Edit(instructions=how):
                     self.ask_for_edit(how)
+                case Snooze():
+                    await self.snooze()
                 case Ignore():
                     raise Ended(MailState.USER_IGNORED, REASON_BY_OWNER)
 
@@ -127,10 +137,16 @@ class EmailReplyWorkflow:
     async def text_owner(self, draft: Draft) -> None:
         if self.progress.texted_revision == draft.revision:
             return
+        await self.owners_hours()
         await self.stage(Stage.SMS, lambda: self.text_about(draft))
         self.progress.texted_revision = draft.revision
         self.progress.prompted_at = workflow.now()
         self.progress.reminded = False
+
+    async def owners_hours(self) -> None:
+        """Nobody is texted at night who doesn't want it; a word on the page comes first."""
+        if self.input.text_after:
+            await self.until(self.spoken, self.input.text_after)
 
     async def text_about(self, draft: Draft) -> None:
         """Texts the owner, unless the word comes first: then the text has become needless."""
@@ -148,22 +164,67 @@ class EmailReplyWorkflow:
         self.enter(MailState.SMS_SENT)
         self.enter(MailState.AWAITING_USER)
 
-    async def owners_word(self) -> Approve | Edit | Ignore:
+    async def owners_word(self) -> Decision:
         """The owner's word; a reminder after a while, and `Ended` after twice that."""
         progress = self.progress
         if progress.approved:
             return progress.approved.command
         if not self.spoken():
             self.show()
+        self.end_if_superseded()
         asked = progress.prompted_at or workflow.now()
         if not await self.spoken_by(asked + self.input.reminder_after) and not progress.reminded:
             progress.reminded = True
             await self.tell(Notice.REMINDER)
         if not await self.spoken_by(asked + 2 * self.input.reminder_after):
             raise Ended(MailState.TIMEOUT, REASON_NO_ANSWER)
+        self.end_if_superseded()
         if progress.word is None:
             raise Ended(MailState.TIMEOUT, REASON_BY_OPERATOR)
         return progress.word.command
+
+    def end_if_superseded(self) -> None:
+        if self.progress.superseded:
+            raise Ended(MailState.USER_IGNORED, REASON_SUPERSEDED)
+
+    async def is_time_to_send(self, approval: Approve) -> bool:
+        """Waits for the time that the owner named; False if they have another word till then."""
+        progress = self.progress
+        if progress.send_at is None:
+            if not (approval.later or self.input.send_later):
+                return True
+            progress.send_at = await self.postpone(MailState.USER_APPROVED)
+            progress.approved, progress.word = progress.word, None
+        self.show()
+        if not await self.until(self.spoken, progress.send_at):
+            return True
+        progress.send_at = progress.approved = None
+        # Said while a reply waits, a plain `1` means now.
+        return progress.word is not None and progress.word.command == Approve()
+
+    async def snooze(self) -> None:
+        progress = self.progress
+        progress.snoozed_until = await self.postpone(MailState.AWAITING_USER)
+        progress.word = None
+        self.show()
+        if not await self.until(self.spoken, progress.snoozed_until):
+            progress.texted_revision = 0
+        progress.snoozed_until = None
+
+    async def postpone(self, state: MailState) -> datetime:
+        if self.progress.state is not state:
+            self.enter(state)
+        assert self.progress.word is not None
+        return await workflow.execute_activity_method(
+            Postpone.postpone,
+            PostponeInput(
+                mail=self.input.mail,
+                step=self.next_step(),
+                state=state,
+                word=self.progress.word,
+            ),
+            **retry_policies.of_record(self.progress.word.command.kind),
+        )
 
     def ask_for_edit(self, instructions: str) -> None:
         progress = self.progress
@@ -174,14 +235,17 @@ class EmailReplyWorkflow:
         progress.wanted_revision += 1
 
     async def send(self) -> None:
-        self.progress.approved = self.progress.approved or self.progress.word
+        progress = self.progress
+        # From now on it is too late for another word.
+        progress.approved = progress.word = progress.approved or progress.word
         self.sent = await self.stage(Stage.REPLY, self.send_reply)
         self.enter(MailState.REPLY_SENT)
         self.show()
 
     async def send_reply(self) -> Sent:
         assert self.progress.draft is not None
-        self.enter(MailState.USER_APPROVED)
+        if self.progress.state is not MailState.USER_APPROVED:
+            self.enter(MailState.USER_APPROVED)
         return await workflow.execute_activity_method(
             SendReply.send_reply,
             SendReplyInput(
@@ -191,6 +255,7 @@ class EmailReplyWorkflow:
                 sends=self.progress.sends,
                 retries=self.progress.retries,
                 word=self.progress.approved,
+                send_at=self.progress.send_at,
             ),
             **self.policy(Stage.REPLY, f"revision {self.progress.draft.revision}"),
         )
@@ -203,6 +268,8 @@ class EmailReplyWorkflow:
         self.show()
         if state is MailState.TIMEOUT:
             await self.tell(Notice.EXPIRED)
+        elif reason == REASON_SUPERSEDED and self.progress.prompted_at:
+            await self.tell(Notice.SUPERSEDED)
 
     # A stage that failed waits for `retry`, or for a word that makes it needless
 
@@ -254,6 +321,7 @@ class EmailReplyWorkflow:
         give_up = (progress.failed_at or workflow.now()) + retry_policies.FAILED_WAITS
         if not await self.until(lambda: self.retry_asked or self.spoken(), give_up):
             raise Ended(MailState.FAILED, f"{progress.reason}; nobody mended it in 7 days")
+        self.end_if_superseded()
         if progress.word and isinstance(progress.word.command, Ignore):
             raise Ended(MailState.USER_IGNORED, REASON_BY_OWNER)
         if progress.word is None and progress.expired:
@@ -329,8 +397,14 @@ class EmailReplyWorkflow:
 
     @workflow.signal(description="Stop waiting for the owner now.")
     def expire(self) -> None:
-        if self.progress.word is None:
+        if self.progress.word is None and self.progress.send_at is None:
             self.progress.expired = True
+
+    @workflow.signal(description="The owner answered by themselves; nothing is sent.")
+    def supersede(self) -> None:
+        # What may have been sent stays a question to the owner.
+        if self.progress.reason != REASON_SEND_UNKNOWN:
+            self.progress.superseded = True
 
     @workflow.query(description="State, revision, code and what went wrong.")
     def status(self) -> ReplyStatus:
@@ -380,7 +454,8 @@ class EmailReplyWorkflow:
     # Bookkeeping
 
     def spoken(self) -> bool:
-        return self.progress.word is not None or self.progress.expired
+        progress = self.progress
+        return progress.word is not None or progress.expired or progress.superseded
 
     async def spoken_by(self, deadline: datetime) -> bool:
         return await self.until(self.spoken, deadline)

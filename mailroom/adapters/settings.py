@@ -1,15 +1,18 @@
 """Configuration: the environment, `.env` and `mailroom.toml`. Nothing else reads them."""
 
+import os
 import tomllib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import phonenumbers
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from dotenv import dotenv_values
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mailroom.models.base import Frozen
+from mailroom.models.drafting import DraftsSection
 from mailroom.models.owner import Owner
 from mailroom.models.sms_text import SmsFormat
 from mailroom.models.templates import Template
@@ -31,6 +34,10 @@ def _e164(number: str) -> str:
 
 def _no_slash(url: str) -> str:
     return url.rstrip("/")
+
+
+def _with_zone(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 Phone = Annotated[str, AfterValidator(_e164)]
@@ -61,6 +68,8 @@ class Settings(BaseSettings):
     imap_port: int = 993
     imap_user: str | None = None
     imap_password: SecretStr | None = None
+    imap_answer_since: Annotated[datetime, AfterValidator(_with_zone)] | None = None
+    imap_mark_seen: bool = False
     email_monitor_url: Url | None = None
     poll_interval: Annotated[int, Field(gt=0)] = 30
     ai_reply_generator_url: Url | None = None
@@ -122,16 +131,52 @@ class Settings(BaseSettings):
         return self.mailroom_data_dir / "blobs"
 
 
-class OwnerSection(Frozen):
-    name: str = ""
-    addresses: tuple[str, ...] = ()
+class MailServer(Frozen):
+    """A mail server of one owner's. `password_env` and `token_env` name environment variables:
+    the file holds no secrets."""
+
+    host: str
+    port: int
+    user: str
+    password_env: str | None = None
+    token_command: str | None = None
+
+    @property
+    def password(self) -> SecretStr | None:
+        return _secret_in(self.password_env) if self.password_env else None
+
+
+class OwnerSection(Owner):
+    """`[owner]`, or one of several `[[owners]]`; times of day are in the owner's zone."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] = OWNER_ID
+    phone: Phone | None = None
+    templates: tuple[Template, ...] = ()
+    imap: MailServer | None = None
+    smtp: MailServer | None = None
 
 
 class ConfigFile(Frozen):
     """`mailroom.toml`."""
 
     owner: OwnerSection = OwnerSection()
+    owners: tuple[OwnerSection, ...] = ()
     templates: tuple[Template, ...] = ()
+    drafts: DraftsSection = DraftsSection()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if not self.owners:
+            return self
+        if "owner" in self.model_fields_set:
+            raise ValueError("There is [owner] or there are [[owners]], not both")
+        _different("id", [owner.id for owner in self.owners])
+        _different("phone", [owner.phone for owner in self.owners if owner.phone])
+        _different("address", [a.casefold() for owner in self.owners for a in owner.addresses])
+        for owner in self.owners:
+            if not owner.addresses:
+                raise ValueError(f"The owner {owner.id} has no addresses; several owners need them")
+        return self
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -153,17 +198,35 @@ def load_config_file(path: Path) -> ConfigFile:
         raise BadConfiguration(f"{path}: {_first_problem(error)}") from error
 
 
-def owner_of(settings: Settings, config: ConfigFile) -> Owner:
+def owners_of(settings: Settings, config: ConfigFile) -> dict[str, OwnerSection]:
+    """By ID. A single owner's address and phone may stand in the environment."""
+    if config.owners:
+        return {owner.id: owner for owner in config.owners}
     address = (settings.email_address,) if settings.email_address else ()
-    return Owner(
-        id=OWNER_ID,
-        name=config.owner.name,
-        addresses=tuple(dict.fromkeys((*address, *config.owner.addresses))),
-        phone=settings.your_phone_number,
-    )
+    known = {
+        "addresses": tuple(dict.fromkeys((*address, *config.owner.addresses))),
+        "phone": settings.your_phone_number or config.owner.phone,
+    }
+    owner = config.owner.model_copy(update=known)
+    return {owner.id: owner}
+
+
+def _different(what: str, values: list[str]) -> None:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"Two owners have the {what} {value}")
+
+
+def _secret_in(variable: str) -> SecretStr:
+    # Not a setting: its name is the user's choice.
+    value = os.environ.get(variable) or dotenv_values(".env").get(variable)
+    if not value:
+        raise BadConfiguration(f"{variable} is not set, which mailroom.toml names as a password.")
+    return SecretStr(value)
 
 
 def _first_problem(error: ValidationError, *, upper: bool = False) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     name = ".".join(str(part) for part in first["loc"])
-    return f"{name.upper() if upper else name}: {first['msg']}."
+    said = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{name.upper() if upper else name}: {said}." if name else f"{said}."

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from mailroom.bridge import health, pages, problems, sms, twilio, webhooks, workflows
+from mailroom.bridge import health, owners, pages, problems, sms, twilio, webhooks, workflows
 from mailroom.bridge.auth import Who
 from mailroom.bridge.context import Context
 
@@ -26,7 +26,15 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
     app.state.sms_limiter = webhooks.new_limiter()
     problems.install(app)
     pages.install(app, https=context.https)
-    for router in (description, health.router, sms.router, twilio.router, *more, workflows.router):
+    for router in (
+        description,
+        health.router,
+        owners.router,
+        sms.router,
+        twilio.router,
+        *more,
+        workflows.router,
+    ):
         app.include_router(router)
     return app
 

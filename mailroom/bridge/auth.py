@@ -24,14 +24,24 @@ CSRF_FIELD = "csrf"
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose mail the caller may see and decide; `csrf` is set for a browser's session."""
+    """Whose mail the caller may see and decide; `csrf` is set for a browser's session. An
+    operator may see everybody's."""
 
     owners: tuple[str, ...]
+    operator: bool = True
     csrf: str | None = None
 
 
-def new_session(context: Context) -> str:
-    return _signer(context).dumps("owner")
+EVERYBODY = "*"
+
+
+def new_session(context: Context, whose: str = EVERYBODY) -> str:
+    return _signer(context).dumps(whose)
+
+
+def owner_token(context: Context, owner: str) -> str:
+    """One owner's own token; it follows from the operator's, and changes with it."""
+    return hmac.new(context.secrets.token.encode(), f"owner/{owner}".encode(), "sha256").hexdigest()
 
 
 def csrf_token(context: Context, session: str) -> str:
@@ -39,8 +49,14 @@ def csrf_token(context: Context, session: str) -> str:
     return hmac.new(context.secrets.session.encode(), session.encode(), "sha256").hexdigest()
 
 
-def token_matches(context: Context, token: str) -> bool:
-    return hmac.compare_digest(token.encode(), context.secrets.token.encode())
+def whose_token(context: Context, token: str) -> str | None:
+    """`EVERYBODY` for the operator's token, an owner's ID for theirs, None for no token of ours."""
+    if hmac.compare_digest(token.encode(), context.secrets.token.encode()):
+        return EVERYBODY
+    for owner in context.owners:
+        if hmac.compare_digest(token.encode(), owner_token(context, owner).encode()):
+            return owner
+    return None
 
 
 def session_of(request: Request) -> str | None:
@@ -55,14 +71,18 @@ def session_of(request: Request) -> str | None:
     return cookie
 
 
+def whose_session(context: Context, session: str) -> str:
+    return str(_signer(context).loads(session))
+
+
 async def caller(request: Request) -> Caller:
     context = context_of(request)
-    owners = tuple(context.owners)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        if token_matches(context, token.strip()):
-            return Caller(owners)
-        raise _unauthorized("This token is not the one of this Mailroom.")
+        whose = whose_token(context, token.strip())
+        if whose is None:
+            raise _unauthorized("This token is not the one of this Mailroom.")
+        return _caller(context, whose)
     session = session_of(request)
     if session is None:
         raise _unauthorized(
@@ -70,7 +90,15 @@ async def caller(request: Request) -> Caller:
         )
     csrf = csrf_token(context, session)
     await _check_csrf(request, csrf)
-    return Caller(owners, csrf)
+    return _caller(context, whose_session(context, session), csrf)
+
+
+def _caller(context: Context, whose: str, csrf: str | None = None) -> Caller:
+    if whose == EVERYBODY:
+        return Caller(tuple(context.owners), csrf=csrf)
+    if whose not in context.owners:
+        raise _unauthorized("This owner is not here any more.")
+    return Caller((whose,), operator=False, csrf=csrf)
 
 
 async def _check_csrf(request: Request, expected: str) -> None:
@@ -102,5 +130,12 @@ async def _context(request: Request) -> Context:
     return context_of(request)
 
 
+async def operator(caller: Annotated[Caller, Depends(caller)]) -> Caller:
+    if not caller.operator:
+        raise Problem(HTTPStatus.FORBIDDEN, "This takes the operator's token.")
+    return caller
+
+
 Who = Annotated[Caller, Depends(caller)]
 The = Annotated[Context, Depends(_context)]
+Operator = Annotated[Caller, Depends(operator)]

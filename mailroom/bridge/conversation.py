@@ -63,7 +63,9 @@ class Conversation:
             return None
         if said.code:
             return await self._by_code(text.owner, said.code)
-        waiting = await self.the.views.waiting(text.owner)
+        found = await self.the.views.waiting(text.owner)
+        # Without a code a word is about what waits for one, before what is to be sent later.
+        waiting = [draft for draft in found if not draft.scheduled] or found
         if len(waiting) == 1:
             return waiting[0]
         if not waiting:

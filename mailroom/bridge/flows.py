@@ -31,7 +31,7 @@ from workflows.search_attributes import MAIL_KIND, MAIL_OWNER, MAIL_PRIORITY, MA
 
 START_TIMEOUT = timedelta(seconds=10)
 HEALTH_TIMEOUT = timedelta(seconds=2)
-REPLY_PRIORITY = 3
+VIP_PRIORITY, REPLY_PRIORITY = 2, 3
 
 
 class NotRunning(Exception):
@@ -66,7 +66,7 @@ class ReplyFlows:
                 search_attributes=_search_attributes(mail),
                 static_summary=summary(mail.mail),
                 static_details=mail.mail.message_id,
-                priority=Priority(priority_key=REPLY_PRIORITY),
+                priority=Priority(priority_key=_priority(mail)),
                 rpc_timeout=START_TIMEOUT,
                 request_eager_start=True,
             )
@@ -103,6 +103,9 @@ class ReplyFlows:
 
     async def expire(self, workflow_id: str) -> None:
         await self._signal(workflow_id, "expire")
+
+    async def supersede(self, workflow_id: str) -> None:
+        await self._signal(workflow_id, "supersede")
 
     async def say(self, notice_id: str, notice: SayInput, within: timedelta) -> None:
         """Texts a sentence durably, once for each ID."""
@@ -150,13 +153,17 @@ async def _answered(within: timedelta) -> AsyncIterator[None]:
         raise _translated(error) from error
 
 
+def _priority(mail: EmailReplyInput) -> int:
+    return VIP_PRIORITY if mail.vip else REPLY_PRIORITY
+
+
 def _search_attributes(mail: EmailReplyInput) -> TypedSearchAttributes:
     return TypedSearchAttributes(
         [
             SearchAttributePair(MAIL_KIND, "email_reply"),
             SearchAttributePair(MAIL_STATE, MailState.PENDING),
             SearchAttributePair(MAIL_OWNER, mail.mail.owner),
-            SearchAttributePair(MAIL_PRIORITY, REPLY_PRIORITY),
+            SearchAttributePair(MAIL_PRIORITY, _priority(mail)),
         ]
     )
 

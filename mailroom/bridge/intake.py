@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -10,10 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.email_reply import EmailReplyInput, MailRef
-from mailroom.models.mail import IncomingMail, read_mail
+from mailroom.models.mail import IncomingMail, header_fields, read_mail
 from mailroom.models.names import email_reply_id
-from mailroom.models.owner import Owner
-from mailroom.models.triage import not_answerable
+from mailroom.models.owner import Owner, may_text_at
+from mailroom.models.rules import Action, Facts, rule_for
+from mailroom.models.triage import is_one_of, not_answerable
 from mailroom.ports import Blobs, EmailStore
 
 log = structlog.get_logger()
@@ -22,6 +24,18 @@ UNKNOWN_SENDER = "(no sender)"
 FALLBACK_ADDRESS = "owner@localhost"
 IN_THREAD_ABOVE = 256 * 1024
 LISTED_AFTER_SECONDS = 0.25
+
+
+class NobodysMail(Exception):
+    """A mail to none of the owners; the message says so."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What triage makes of a mail; both None: a draft."""
+
+    not_answerable: str | None = None
+    only_notify: str | None = None
 
 
 class Intake:
@@ -44,11 +58,32 @@ class Intake:
         self._unlisted: list[MailRef] = []
         self._listings: set[asyncio.Task[None]] = set()
 
+    def knows(self, address: str) -> bool:
+        """Whether mail to this address is taken; one owner without addresses takes any."""
+        return any(takes(owner, address) for owner in self._owners.values())
+
     async def accept(self, arrival: Arrival) -> Accepted:
-        """Returns once blob and workflow are durable; raises if either can't be."""
-        owner = next(iter(self._owners.values()))
+        """Returns once blob and workflow are durable; raises if either can't be, and
+        `NobodysMail`. A mail to several owners is several workflows; the first one's answer."""
         mail = await _read(arrival.raw)
+        owners = self._receivers(mail, arrival.recipients)
         blob = await self._blobs.put(arrival.raw)
+        accepted = [await self._begin(owner, mail, arrival, blob) for owner in owners]
+        return accepted[0]
+
+    def _receivers(self, mail: IncomingMail, recipients: Sequence[str]) -> list[Owner]:
+        owners = list(self._owners.values())
+        if len(owners) == 1:
+            return owners
+        named = recipients or [one.address for one in (*mail.to, *mail.cc, *mail.bcc)]
+        found = [owner for owner in owners if any(takes(owner, address) for address in named)]
+        if not found:
+            raise NobodysMail("None of the mail's recipients is an owner of this Mailroom.")
+        return found
+
+    async def _begin(
+        self, owner: Owner, mail: IncomingMail, arrival: Arrival, blob: str
+    ) -> Accepted:
         reply = self._reply(owner, mail, arrival, blob)
         new = await self._flows.start(reply)
         if new:
@@ -58,23 +93,29 @@ class Intake:
     def _reply(
         self, owner: Owner, mail: IncomingMail, arrival: Arrival, blob: str
     ) -> EmailReplyInput:
+        now = datetime.now(UTC)
+        recipients = [each for each in arrival.recipients if takes(owner, each)]
+        vip = mail.sender is not None and owner.is_vip(mail.sender.address)
         reference = MailRef(
             owner=owner.id,
             message_id=mail.message_id,
             workflow_id=email_reply_id(owner.id, mail.message_id),
             blob=blob,
-            reply_from=_reply_from(owner, mail, arrival.recipients),
+            reply_from=_reply_from(owner, mail, recipients),
             sender=str(mail.sender) if mail.sender else UNKNOWN_SENDER,
             subject=mail.subject,
-            received_at=datetime.now(UTC),
+            received_at=now,
         )
+        plan = planned(owner, mail, arrival, recipients)
         return EmailReplyInput(
             mail=reference,
-            not_answerable=not_answerable(
-                mail, arrival.sender, arrival.recipients, owner.addresses
-            ),
+            not_answerable=plan.not_answerable,
+            only_notify=plan.only_notify,
             reminder_after=self._reminder_after,
             attempts=self._attempts,
+            text_after=_later(may_text_at(owner, now, vip=vip), now),
+            vip=vip,
+            send_later=owner.send_after > timedelta(0),
         )
 
     def _list(self, mail: MailRef) -> None:
@@ -93,6 +134,35 @@ class Intake:
             await self._store.list_pending(mails)
         except SQLAlchemyError as error:
             log.warning("mails are not listed yet", mails=len(mails), error=str(error))
+
+
+def takes(owner: Owner, address: str) -> bool:
+    return not owner.addresses or is_one_of(address, owner.addresses)
+
+
+def planned(owner: Owner, mail: IncomingMail, arrival: Arrival, recipients: Sequence[str]) -> Plan:
+    """The rules of the field first: no rule of an owner's makes an automatic mail answerable."""
+    why_not = not_answerable(mail, arrival.sender, recipients, owner.addresses)
+    rule = rule_for(owner.rules, _facts(owner, mail, arrival.raw))
+    if why_not or rule is None or rule.action is Action.DRAFT:
+        return Plan(not_answerable=why_not)
+    if rule.action is Action.IGNORE:
+        return Plan(not_answerable=f"Your rule {rule.name!r} ignores it.")
+    return Plan(only_notify=f"Your rule {rule.name!r} only tells you of it.")
+
+
+def _facts(owner: Owner, mail: IncomingMail, raw: bytes) -> Facts:
+    asks_headers = any(rule.header for rule in owner.rules)
+    return Facts(
+        sender=mail.sender.address if mail.sender else "",
+        subject=mail.subject,
+        headers=header_fields(raw) if asks_headers else (),
+        size=mail.size,
+    )
+
+
+def _later(moment: datetime, now: datetime) -> datetime | None:
+    return moment if moment > now else None
 
 
 async def _read(raw: bytes) -> IncomingMail:

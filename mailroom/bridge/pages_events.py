@@ -44,7 +44,7 @@ async def stream(
                 yield ServerSentEvent(event="mail", raw_data="changed")
                 continue
             yield ServerSentEvent(event="mails", raw_data="changed")
-            counts = await _counts(the)
+            counts = await _counts(the, who)
             if counts != shown:
                 shown = counts
                 yield ServerSentEvent(event="counts", raw_data=counts)
@@ -88,5 +88,5 @@ def _concerns(burst: list[MailEvent], who: Caller, workflow_id: str | None) -> b
     return any(email_reply_id(event.owner, event.message_id) == workflow_id for event in mine)
 
 
-async def _counts(the: Context) -> str:
-    return rendered("_counts.html", counts=await the.statistics.counts())
+async def _counts(the: Context, who: Caller) -> str:
+    return rendered("_counts.html", counts=await the.statistics.counts(who.owners))

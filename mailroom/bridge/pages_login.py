@@ -16,7 +16,8 @@ from mailroom.bridge.auth import (
     Who,
     new_session,
     session_of,
-    token_matches,
+    whose_session,
+    whose_token,
 )
 from mailroom.bridge.context import Context
 from mailroom.bridge.pages_html import render, secure
@@ -72,18 +73,20 @@ def safe_next(path: str) -> str:
 
 async def _log_in(request: Request, the: Context, token: str, next: str) -> Response:
     await _check_rate(request)
-    if not token_matches(the, token):
+    whose = whose_token(the, token)
+    if whose is None:
         await _limiter(request).hit(_WRONG, _client(request))
         return _form(request, next, wrong=True)
     # Elsewhere, so that the token does not stay in the address bar.
     response = RedirectResponse(safe_next(next), HTTPStatus.SEE_OTHER)
-    if not session_of(request):
-        _begin_session(request, response, new_session(the))
+    session = session_of(request)
+    if session is None or whose_session(the, session) != whose:
+        _begin_session(request, response, new_session(the, whose))
     return response
 
 
 def _begin_session(request: Request, response: Response, session: str) -> None:
-    """Only where there is none: the forms of other tabs are bound to the one there is."""
+    """Only where there is none of theirs: the forms of other tabs are bound to it."""
     response.set_cookie(
         COOKIE,
         session,

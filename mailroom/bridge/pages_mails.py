@@ -58,7 +58,7 @@ async def mails_page(
     request: Request, the: The, who: Who, shown: Filter = Shown.ALL, before: Before = None
 ) -> Response:
     part = await _part(the, who, shown, before)
-    counts = await the.statistics.counts()
+    counts = await the.statistics.counts(who.owners)
     return render(
         request, "mails.html", who, {"part": part, "counts": counts, "filters": list(Shown)}
     )

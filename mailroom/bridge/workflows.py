@@ -14,6 +14,7 @@ from mailroom.bridge.api_route import ApiRoute
 from mailroom.bridge.auth import Caller, The, Who
 from mailroom.bridge.context import Context
 from mailroom.bridge.flows import NotRunning
+from mailroom.bridge.intake import NobodysMail
 from mailroom.bridge.problems import Problem
 from mailroom.models.arrival import Arrival
 from mailroom.models.email_reply import Outcome, OwnersWord, Verdict
@@ -65,7 +66,7 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT)]
 @router.get("/workflow/status")
 async def status(the: The, who: Who) -> Statistics:
     """All mails by state, and the metrics of seed 003 over the last 24 hours."""
-    return await the.statistics.statistics()
+    return await the.statistics.statistics(None if who.operator else who.owners)
 
 
 @router.get("/workflow/pending")
@@ -152,7 +153,10 @@ async def accept(
     raw = await request.body()
     if not raw:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "The mail is empty.")
-    accepted = await the.intake.accept(Arrival(raw, sender, recipient or ()))
+    try:
+        accepted = await the.intake.accept(Arrival(raw, sender, recipient or ()))
+    except NobodysMail as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
     return AcceptedMail(
         workflow_id=accepted.workflow_id, message_id=accepted.message_id, new=accepted.new
     )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mailroom.cli import daemon, email
+from mailroom.cli import daemon, email, owner
 from mailroom.cli.dev import dev
 from mailroom.cli.doctor import doctor
 from mailroom.cli.errors import EXIT_CODES, Commands
@@ -30,6 +30,7 @@ app.command(rich_help_panel=HERE)(dev)
 app.add_typer(daemon.app, name="daemon", rich_help_panel=HERE)
 app.command(rich_help_panel=HERE)(doctor)
 app.add_typer(email.app, name="email")
+app.add_typer(owner.app, name="owner")
 app.command(rich_help_panel=PRODUCTION)(worker)
 app.command(rich_help_panel=PRODUCTION)(bridge)
 app.command(rich_help_panel=PRODUCTION)(migrate)

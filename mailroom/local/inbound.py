@@ -42,6 +42,8 @@ class InboundHandler:
     ) -> str:
         if len(envelope.rcpt_tos) >= RECIPIENT_LIMIT:
             return "452 4.5.3 Too many recipients"
+        if not self._intake.knows(address):
+            return "550 5.1.1 No such mailbox here"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 

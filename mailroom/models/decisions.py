@@ -16,9 +16,17 @@ from mailroom.models.email_reply import (
 )
 from mailroom.models.names import REASON_SEND_UNKNOWN
 from mailroom.models.states import Stage, is_final
-from mailroom.models.words import Approve, Edit, Ignore, Reserved, Unclear, parse_word
-
-_Decision = Approve | Edit | Ignore
+from mailroom.models.when import in_words
+from mailroom.models.words import (
+    Approve,
+    Decision,
+    Edit,
+    Ignore,
+    Reserved,
+    Snooze,
+    Unclear,
+    parse_word,
+)
 
 
 def judge(word: OwnersWord, progress: Progress, now: datetime) -> tuple[Outcome, Heard | None]:
@@ -40,7 +48,7 @@ _HOW = "answer 1 to send, 2 and how to change it, or 3 to ignore."
 
 
 def _why_not(
-    command: _Decision, code: str | None, revision: int | None, progress: Progress
+    command: Decision, code: str | None, revision: int | None, progress: Progress
 ) -> str | None:
     if is_final(progress.state):
         return f"This mail is closed already: {describe(progress)}."
@@ -58,13 +66,13 @@ def _why_not(
     return _too_many_edits(command, progress)
 
 
-def _too_many_edits(command: _Decision, progress: Progress) -> str | None:
+def _too_many_edits(command: Decision, progress: Progress) -> str | None:
     if not isinstance(command, Edit) or progress.edits < MAX_EDITS:
         return None
     return f"The draft was edited {MAX_EDITS} times: send it (1) or ignore it (3)."
 
 
-def _without_draft(command: _Decision, progress: Progress) -> str | None:
+def _without_draft(command: Decision, progress: Progress) -> str | None:
     if isinstance(command, Ignore) and progress.failed_stage is not None:
         return None
     return "There is no draft to answer yet; wait for the text."
@@ -77,10 +85,10 @@ def _is_older(code: str | None, revision: int | None, progress: Progress) -> boo
     return code is not None and code != progress.draft.code
 
 
-def _after_failed_send(command: _Decision, progress: Progress) -> str | None:
+def _after_failed_send(command: Decision, progress: Progress) -> str | None:
     if isinstance(command, Ignore):
         return None
-    if isinstance(command, Approve) and progress.reason == REASON_SEND_UNKNOWN:
+    if command == Approve() and progress.reason == REASON_SEND_UNKNOWN:
         return None
     if progress.reason == REASON_SEND_UNKNOWN:
         return "The reply may have been sent: 1 sends it again, 3 leaves it."
@@ -90,10 +98,14 @@ def _after_failed_send(command: _Decision, progress: Progress) -> str | None:
 def describe(progress: Progress) -> str:
     """The state in words, with its reason."""
     words = progress.state.replace("_", " ")
+    if progress.send_at:
+        return f"{words}, to be sent {progress.send_at:%Y-%m-%d %H:%M} UTC"
+    if progress.snoozed_until:
+        return f"{words}, asked again {progress.snoozed_until:%Y-%m-%d %H:%M} UTC"
     return f"{words} ({progress.reason})" if progress.reason else words
 
 
-def _verb(command: _Decision) -> str:
+def _verb(command: Decision) -> str:
     match command:
         case Approve():
             return "send"
@@ -101,18 +113,36 @@ def _verb(command: _Decision) -> str:
             return "edit"
         case Ignore():
             return "ignore"
+        case Snooze():
+            return "ask again later"
 
 
-def _accepted(command: _Decision, progress: Progress) -> Outcome:
+def _accepted(command: Decision, progress: Progress) -> Outcome:
+    again = progress.reason == REASON_SEND_UNKNOWN
+    return _outcome(progress, Verdict.ACCEPTED, _what_follows(command, again=again))
+
+
+def _what_follows(command: Decision, *, again: bool) -> str:
     match command:
-        case Approve() if progress.reason == REASON_SEND_UNKNOWN:
-            return _outcome(progress, Verdict.ACCEPTED, "The reply is sent again.")
         case Approve():
-            return _outcome(progress, Verdict.ACCEPTED, "The reply is on its way.")
+            return "The reply is sent again." if again else _when_sent(command)
         case Edit():
-            return _outcome(progress, Verdict.ACCEPTED, "The draft is being changed.")
+            return "The draft is being changed."
         case Ignore():
-            return _outcome(progress, Verdict.ACCEPTED, "The mail is left unanswered.")
+            return "The mail is left unanswered."
+        case Snooze(length=length):
+            return f"You are asked again in {in_words(length)}."
+
+
+def _when_sent(approval: Approve) -> str:
+    if approval.at:
+        return f"The reply goes out at {approval.at:%H:%M}; {_TILL}"
+    if approval.after:
+        return f"The reply goes out in {in_words(approval.after)}; {_TILL}"
+    return "The reply is on its way."
+
+
+_TILL = "till then 3 cancels it."
 
 
 def _refused(progress: Progress, text: str) -> Outcome:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from mailroom.models.base import Frozen
 from mailroom.models.states import MailState, Stage
-from mailroom.models.words import Approve, Edit, Ignore
+from mailroom.models.words import Decision
 
 EXCERPT = 600
 WORD_LIMIT = 2_000
@@ -47,6 +47,9 @@ class Progress(BaseModel):
     instructions: str | None = None
     edits: int = 0
     sends: int = Field(default=1, description="1, and one more for each 'send again'")
+    send_at: datetime | None = Field(default=None, description="an approved reply waits")
+    snoozed_until: datetime | None = None
+    superseded: bool = Field(default=False, description="the owner answered by themselves")
     failed_stage: Stage | None = None
     failed_at: datetime | None = None
     error: str | None = None
@@ -60,8 +63,12 @@ class Progress(BaseModel):
 class EmailReplyInput(Frozen):
     mail: MailRef
     not_answerable: str | None = Field(default=None, description="why triage ends it at once")
+    only_notify: str | None = Field(default=None, description="why the owner is only told of it")
     reminder_after: timedelta
     attempts: int = Field(description="of each stage, the first included")
+    text_after: datetime | None = Field(default=None, description="the owner's hours begin")
+    vip: bool = False
+    send_later: bool = Field(default=False, description="the owner lets approved replies wait")
     carried: Progress | None = None
 
 
@@ -87,6 +94,8 @@ class Notice(StrEnum):
     """Why the owner is written to."""
 
     DRAFT = "draft"
+    ARRIVED = "arrived"
+    SUPERSEDED = "superseded"
     REMINDER = "reminder"
     EXPIRED = "expired"
     FAILED = "failed"
@@ -127,6 +136,16 @@ class SendReplyInput(Frozen):
     sends: int
     retries: int = 0
     word: "Heard | None" = None
+    send_at: datetime | None = None
+
+
+class PostponeInput(Frozen):
+    """When an approved reply goes out, or when the owner is asked again."""
+
+    mail: MailRef
+    step: int
+    state: MailState
+    word: "Heard"
 
 
 class Sent(Frozen):
@@ -202,7 +221,7 @@ class OwnersWord(Frozen):
 class Heard(Frozen):
     """A word that was accepted, when, and from where."""
 
-    command: Annotated[Approve | Edit | Ignore, Field(discriminator="kind")]
+    command: Annotated[Decision, Field(discriminator="kind")]
     at: datetime
     via: str
 
@@ -219,5 +238,12 @@ class ReplyStatus(Frozen):
     error: str | None
 
 
-for _model in (Progress, EmailReplyInput, DraftReplyInput, SendReplyInput, RecordInput):
+for _model in (
+    Progress,
+    EmailReplyInput,
+    DraftReplyInput,
+    SendReplyInput,
+    PostponeInput,
+    RecordInput,
+):
     _model.model_rebuild()

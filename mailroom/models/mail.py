@@ -98,6 +98,16 @@ def _read(raw: bytes) -> IncomingMail:
     )
 
 
+def header_fields(raw: bytes) -> tuple[tuple[str, str], ...]:
+    """Every header as name and decoded value, in the order of the mail."""
+    headers = guarded({}, lambda: _headers(parsed(raw)))
+    return tuple(
+        (name, one_line(decoded_header(value), SUBJECT_LENGTH))
+        for name, values in headers.items()
+        for value in values
+    )
+
+
 def _headers(mail: Message) -> dict[str, list[str]]:
     """Every value by lower-case name, unfolded, in the order of the mail."""
     headers: dict[str, list[str]] = {}

@@ -10,6 +10,7 @@ INBOX_POLL = "inbox-poll"
 
 REASON_SEND_UNKNOWN = "send_unknown"
 REASON_BY_OWNER = "by owner"
+REASON_SUPERSEDED = "superseded"
 REASON_NO_ANSWER = "no answer"
 REASON_BY_OPERATOR = "timed out by hand"
 

@@ -23,6 +23,8 @@ class Columns(Frozen):
     user_edit_instructions: str | None = None
     user_responded_at: datetime | None = None
     edit_iteration: int | None = None
+    send_at: datetime | None = None
+    snoozed_until: datetime | None = None
     reply_sent_at: datetime | None = None
     reply_message_id: str | None = None
     reply_blob: str | None = None

@@ -24,6 +24,15 @@ def expired_text(sender_name: str, subject: str, hours: int = 48) -> str:
     return _about(sender_name, subject, lambda mail: f"{mail}: {tail}")
 
 
+def arrived_text(sender_name: str, subject: str) -> str:
+    return _about(sender_name, subject, lambda mail: f"New mail: {mail}")
+
+
+def superseded_text(sender_name: str, subject: str) -> str:
+    tail = "you answered it yourself. The draft is dropped, nothing was sent."
+    return _about(sender_name, subject, lambda mail: f"{mail}: {tail}")
+
+
 def send_failed_text(sender: str) -> str:
     return f"⚠️ Failed to send reply to {short(quotable(sender), 60)}. Check logs."
 

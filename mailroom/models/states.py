@@ -51,9 +51,19 @@ TRANSITIONS: dict[MailState, frozenset[MailState]] = {
     _S.AI_GENERATED: frozenset({_S.SMS_SENDING, _S.FAILED, _S.TIMEOUT, *_OWNER_SPOKE}),
     _S.SMS_SENDING: frozenset({_S.SMS_SENT, _S.FAILED, _S.TIMEOUT, *_OWNER_SPOKE}),
     _S.SMS_SENT: frozenset({_S.AWAITING_USER, _S.TIMEOUT, *_OWNER_SPOKE}),
-    _S.AWAITING_USER: frozenset({_S.TIMEOUT, *_OWNER_SPOKE}),
+    # Asked again, after a snooze.
+    _S.AWAITING_USER: frozenset({_S.SMS_SENDING, _S.TIMEOUT, *_OWNER_SPOKE}),
     _S.USER_EDIT_REQUESTED: frozenset({_S.AI_GENERATING}),
-    _S.USER_APPROVED: frozenset({_S.REPLY_SENT, _S.FAILED}),
+    # What is to be sent later can still be changed, cancelled or put off.
+    _S.USER_APPROVED: frozenset(
+        {
+            _S.REPLY_SENT,
+            _S.FAILED,
+            _S.AWAITING_USER,
+            _S.USER_EDIT_REQUESTED,
+            _S.USER_IGNORED,
+        }
+    ),
     # `retry` leads back to the stage that failed; the owner may still answer a draft they
     # were not texted about, or drop the mail.
     _S.FAILED: frozenset({_S.AI_GENERATING, _S.SMS_SENDING, _S.TIMEOUT, *_OWNER_SPOKE}),

@@ -97,6 +97,11 @@ def _not_to_the_owner(
     return "None of the owner's addresses is in To, Cc or Bcc."
 
 
+def is_one_of(address: str, mailboxes: Collection[str]) -> bool:
+    """Any case, with or without a sub-address (RFC 5233 §1)."""
+    return _is_one_of(address, _mailboxes(mailboxes))
+
+
 def _values(header: str | None) -> list[str]:
     """The values of all headers of a name; only comments have commas of their own."""
     values = header or ""

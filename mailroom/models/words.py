@@ -1,10 +1,12 @@
-"""What the owner said: 1 sends, 2 with instructions edits, 3 ignores; anything else is unclear.
+"""What the owner said: 1 sends, 2 with instructions edits, 3 ignores, a time alone asks again
+then; anything else is unclear.
 
 Free text is never an approval, and the carriers' reserved words are never commands of ours.
 """
 
 import re
 import unicodedata
+from datetime import time, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -12,6 +14,7 @@ from pydantic import Field
 from mailroom.models.base import Frozen
 from mailroom.models.codes import SHAPE
 from mailroom.models.text import visible
+from mailroom.models.when import AFTER, SEND_WHEN, duration_of, time_of_day
 
 MAX_LENGTH = 2_000
 
@@ -20,7 +23,21 @@ _RESERVED = re.compile("(?ai:STOP|STOPALL|UNSUBSCRIBE|CANCEL|END|QUIT|START|YES|
 
 
 class Approve(Frozen):
+    """Send it: now, after a while, or at a time of day in the owner's zone."""
+
     kind: Literal["approve"] = "approve"
+    after: timedelta | None = None
+    at: time | None = None
+
+    @property
+    def later(self) -> bool:
+        return self.after is not None or self.at is not None
+
+
+class Snooze(Frozen):
+    __match_args__ = ("length",)
+    kind: Literal["snooze"] = "snooze"
+    length: timedelta
 
 
 class Edit(Frozen):
@@ -45,7 +62,8 @@ class Unclear(Frozen):
     why: str
 
 
-Command = Annotated[Approve | Edit | Ignore | Reserved | Unclear, Field(discriminator="kind")]
+Decision = Approve | Edit | Ignore | Snooze
+Command = Annotated[Decision | Reserved | Unclear, Field(discriminator="kind")]
 
 
 class Said(Frozen):
@@ -64,6 +82,8 @@ _AFTER = rf"(?:{_EDGE}+#?(?P<after>{SHAPE})(?!\w))?"
 _EXACT = re.compile(
     rf"{_BEFORE}(?ai:(?P<approve>1|approve|send)|(?P<ignore>3|ignore|skip)){_AFTER}{_EDGE}*"
 )
+_LATER = re.compile(rf"{_BEFORE}(?ai:(?:1|approve|send)\s+{SEND_WHEN}){_AFTER}{_EDGE}*")
+_SNOOZE = re.compile(rf"{_BEFORE}(?ai:(?:snooze\s+)?{AFTER}){_AFTER}{_EDGE}*")
 # "2.5", "2:30" and "2-3 days" begin with a number, not with the command.
 _EDIT = re.compile(
     rf"{_BEFORE}(?ai:2(?![.,:/–-]?\d)|edit){_AFTER}(?:[\s:.,;)\]=>!…–—-]+(?P<how>.*))?", re.DOTALL
@@ -91,6 +111,11 @@ def parse_word(text: str) -> Said:
 def _command(text: str) -> Said:
     if found := _EXACT.fullmatch(text):
         return _with_code(found, Approve() if found["approve"] else Ignore())
+    if found := _LATER.fullmatch(text):
+        return _later(found)
+    if found := _SNOOZE.fullmatch(text):
+        length = duration_of(found)
+        return _with_code(found, Snooze(length=length)) if length else _unclear(_NO_TIME)
     if found := _EDIT.fullmatch(text):
         return _edit(found)
     if found := _CODE_ALONE.fullmatch(text):
@@ -98,7 +123,18 @@ def _command(text: str) -> Said:
     return _unclear("not a command; free text is never an approval")
 
 
-def _with_code(found: re.Match[str], command: Approve | Edit | Ignore) -> Said:
+_NO_TIME = "a time that can't be; up to 30 days can"
+
+
+def _later(found: re.Match[str]) -> Said:
+    after = duration_of(found) if found["amount"] else None
+    at = time_of_day(found) if found["hour"] else None
+    if after is None and at is None:
+        return _unclear(_NO_TIME)
+    return _with_code(found, Approve(after=after, at=at))
+
+
+def _with_code(found: re.Match[str], command: Decision) -> Said:
     codes = {code.upper() for code in found.group("before", "after") if code}
     if len(codes) > 1:
         return _unclear("two codes")

@@ -75,7 +75,7 @@ class World:
 
     # Statistics, blobs
 
-    async def counts(self) -> Counts:
+    async def counts(self, owners: Sequence[str] | None = None) -> Counts:
         states = [row.current_state for row in self.rows]
         return Counts(
             pending=0,

@@ -10,7 +10,7 @@ from mailroom.adapters.settings import (
     Settings,
     load_config_file,
     load_settings,
-    owner_of,
+    owners_of,
 )
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
@@ -57,7 +57,7 @@ def test_owner_and_templates_come_from_the_file(tmp_path: Path) -> None:
         '[[templates]]\nname = "hello"\nsubject = ["hello"]\ntext = "Hi {first_name}"\n'
     )
     config = load_config_file(file)
-    owner = owner_of(Settings(_env_file=None, email_address="a@b.org"), config)  # type: ignore[call-arg]
+    [owner] = owners_of(Settings(_env_file=None, email_address="a@b.org"), config).values()  # type: ignore[call-arg]
     assert owner.name == "Ada"
     assert owner.addresses == ("a@b.org", "ada@example.org")
     assert [template.name for template in config.templates] == ["hello"]

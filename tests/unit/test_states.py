@@ -50,7 +50,8 @@ def test_an_edit_leads_back_to_the_draft() -> None:
         (MailState.REPLY_SENT, MailState.USER_APPROVED),
         (MailState.USER_IGNORED, MailState.AI_GENERATING),
         (MailState.TIMEOUT, MailState.USER_APPROVED),
-        (MailState.USER_APPROVED, MailState.USER_IGNORED),
+        (MailState.USER_APPROVED, MailState.TIMEOUT),
+        (MailState.AI_GENERATED, MailState.AWAITING_USER),
     ],
 )
 def test_what_the_table_does_not_allow_is_refused(current: MailState, following: MailState) -> None:

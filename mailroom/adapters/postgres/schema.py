@@ -80,6 +80,8 @@ workflow_state = Table(
     _now("updated_at"),
     _time("timeout_at"),
     Column("step", Integer, nullable=False),
+    _time("send_at"),
+    _time("snoozed_until"),
     UniqueConstraint("owner", "message_id"),
     UniqueConstraint("workflow_id"),
     ForeignKeyConstraint(

@@ -39,6 +39,8 @@ class WorkflowState(BaseModel):
     user_edit_instructions: str | None
     user_responded_at: datetime | None
     edit_iteration: int
+    send_at: datetime | None = None
+    snoozed_until: datetime | None = None
     reply_sent_at: datetime | None
     reply_message_id: str | None
     error_message: str | None
@@ -59,7 +61,8 @@ class TimelineEntry(BaseModel):
 
 
 class Answerable(Frozen):
-    """A draft as its code names it; `waits` while this very revision can still be answered."""
+    """A draft as its code names it; `waits` while this very revision can still be answered,
+    `scheduled` while its reply is approved and waits for its time."""
 
     workflow_id: str
     message_id: str
@@ -69,6 +72,7 @@ class Answerable(Frozen):
     subject: str
     state: MailState
     waits: bool
+    scheduled: bool = False
 
 
 ANSWERABLE = (
@@ -88,7 +92,8 @@ _ROWS = """
 _ANSWERABLE = """
     SELECT s.workflow_id, d.message_id, d.code, d.revision, coalesce(s.email_from, '') AS sender,
            coalesce(s.email_subject, '') AS subject, s.current_state AS state,
-           d.live AND d.revision = s.revision AND s.current_state = ANY(:answerable) AS waits
+           d.live AND d.revision = s.revision AND s.current_state = ANY(:answerable) AS waits,
+           s.current_state = 'user_approved' AND s.send_at IS NOT NULL AS scheduled
     FROM drafts d JOIN workflow_state s USING (owner, message_id)
     WHERE d.owner = :owner
 """
@@ -115,7 +120,9 @@ _TIMELINE = text(
 _RECEIPT = text("SELECT * FROM sms_receipts WHERE provider_id = :provider_id")
 _WAITING = text(
     f"{_ANSWERABLE} AND d.live AND d.revision = s.revision"
-    " AND s.current_state = ANY(:answerable) ORDER BY d.created_at LIMIT :limit"
+    " AND (s.current_state = ANY(:answerable)"
+    " OR s.current_state = 'user_approved' AND s.send_at > now())"
+    " ORDER BY d.created_at LIMIT :limit"
 )
 _BY_CODE = text(f"{_ANSWERABLE} AND d.code = :code ORDER BY d.created_at DESC LIMIT 1")
 
