@@ -11,7 +11,7 @@ from mailroom.adapters.settings import (
     load_config_file,
     load_settings,
 )
-from mailroom.cli import machine, services
+from mailroom.cli import drafter, machine, monitor, services
 from mailroom.cli.background import health_of
 from mailroom.cli.findings import Finding, Level, failed, ok
 from mailroom.cli.output import Output, plain_table, print_json, show
@@ -48,6 +48,8 @@ async def _all_checks(settings: Settings) -> list[Finding]:
         services.postgres(settings),
         services.sms_gateway(settings),
         services.smtp_server(settings),
+        drafter.drafter(settings),
+        monitor.email_monitor(settings),
     )
     return [
         machine.data_folder(settings),
