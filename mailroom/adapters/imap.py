@@ -141,11 +141,12 @@ class _Connection:
         box.client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._log_in(box, secret)
         # What a server can do may change with the login (RFC 3501 §6.2.3).
-        _, [capabilities] = box.client.capability()
-        self.has_idle = b"IDLE" in capabilities.upper().split()
+        _, capabilities = box.client.capability()
+        self.has_idle = b"IDLE" in capabilities[-1].upper().split()
         box.folder.set(FOLDER, readonly=not self._mailbox.mark_seen)
         _, [uidvalidity] = box.client.response("UIDVALIDITY")
         self.uidvalidity = int(uidvalidity or 0)
+        self._told_of_new()
 
     def _log_in(self, box: BaseMailBox, secret: str) -> None:
         user = self._mailbox.user
