@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +67,11 @@ def environment(folder: Path, world: worlds.World) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def stack(folder: Path, world: worlds.World) -> AsyncIterator[Stack]:
-    env = environment(folder, world)
+async def stack(
+    folder: Path, world: worlds.World, more: Mapping[str, str] | None = None
+) -> AsyncIterator[Stack]:
+    """`more` are settings besides those that every run has."""
+    env = environment(folder, world) | dict(more or {})
     with (folder / "bench.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "mailroom.cli.main", "dev", "--no-samples",
