@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.unanswered import unanswered_text
 from activities.under_way import UnderWay
 from activities.words import said
 from mailroom.models.email_reply import Draft, DraftReplyInput, MailRef
@@ -38,7 +39,7 @@ class DraftReply:
     @activity.defn
     async def draft_reply(self, request: DraftReplyInput) -> Draft:
         mail = read_mail(await self.blobs.get(request.mail.blob))
-        body = mail.newest
+        body = await unanswered_text(self.blobs, request.earlier, mail)
         async with UnderWay(self.store, _begun(request, body)) as step:
             drafted = await self.drafted(await self.as_asked(request, mail, body))
             changes = await step.ended(_done(request, drafted))

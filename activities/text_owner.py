@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
+from activities.unanswered import unanswered_text
 from activities.under_way import UnderWay
 from mailroom.models import sms_notices
 from mailroom.models.email_reply import MAX_EDITS, Notice, Texted, TextOwnerInput
@@ -49,15 +50,18 @@ class TextOwner:
         original = read_mail(await self.blobs.get(request.mail.blob))
         assert request.draft is not None
         draft = (await self.blobs.get(request.draft.blob)).decode()
-        return draft_texts(self.prompt(request, original, draft), self.sms_format)
+        body = await unanswered_text(self.blobs, request.earlier, original)
+        return draft_texts(self.prompt(request, original, body, draft), self.sms_format)
 
-    def prompt(self, request: TextOwnerInput, mail: IncomingMail, draft: str) -> DraftNotice:
+    def prompt(
+        self, request: TextOwnerInput, mail: IncomingMail, body: str, draft: str
+    ) -> DraftNotice:
         assert request.draft is not None
         return DraftNotice(
             sender_name=mail.sender.name if mail.sender else "",
             sender_address=mail.sender.address if mail.sender else "",
             subject=mail.subject,
-            body=mail.newest,
+            body=body,
             draft=draft,
             code=request.draft.code,
             revision=request.draft.revision,

@@ -20,7 +20,7 @@ from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.email_reply import Draft, MailRef
 from mailroom.models.mailbox import Cursor, Found, Mailbox, Reading
 from mailroom.models.poll import StatusReport, TakenMail
-from mailroom.models.rows import Change, Marker, NewDraft, SendOutcome, SentText
+from mailroom.models.rows import Change, Marker, NewDraft, OpenMail, SendOutcome, SentText
 from mailroom.models.states import ProcessedStatus
 from mailroom.models.templates import Drafted, DraftRequest, EarlierMail, OwnersEdit
 
@@ -184,6 +184,9 @@ class EmailStore(Protocol):
 
     async def list_pending(self, mails: Sequence[MailRef]) -> None:
         """Shows mails that no step has entered yet."""
+
+    async def unanswered(self, owner: str, message_ids: Sequence[str]) -> list[OpenMail]:
+        """Those of these mails that nobody has answered or given up, oldest first."""
 
     async def enter_draft(self, draft: NewDraft, *changes: Change) -> Draft:
         """The draft with its code, and the changes that made it; older drafts lose theirs. The

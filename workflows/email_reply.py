@@ -34,11 +34,13 @@ from mailroom.models.email_reply import (
     SayInput,
     SendReplyInput,
     Sent,
+    SupersededBy,
     TextOwnerInput,
 )
 from mailroom.models.names import (
     REASON_BY_OPERATOR,
     REASON_BY_OWNER,
+    REASON_LATER_MAIL,
     REASON_NO_ANSWER,
     REASON_SEND_UNKNOWN,
     REASON_SUPERSEDED,
@@ -128,6 +130,7 @@ class EmailReplyWorkflow:
                 previous=progress.draft.blob if progress.draft else None,
                 instructions=progress.instructions,
                 word=progress.edit_word,
+                earlier=self.input.earlier,
             ),
             **self.policy(Stage.DRAFT, f"revision {progress.wanted_revision}"),
         )
@@ -184,8 +187,11 @@ class EmailReplyWorkflow:
         return progress.word.command
 
     def end_if_superseded(self) -> None:
-        if self.progress.superseded:
-            raise Ended(MailState.USER_IGNORED, REASON_SUPERSEDED)
+        match self.progress.superseded:
+            case SupersededBy.OWNER:
+                raise Ended(MailState.USER_IGNORED, REASON_SUPERSEDED)
+            case SupersededBy.LATER_MAIL:
+                raise Ended(MailState.USER_IGNORED, REASON_LATER_MAIL)
 
     async def is_time_to_send(self, approval: Approve) -> bool:
         """Waits for the time that the owner named; False if they have another word till then."""
@@ -373,6 +379,7 @@ class EmailReplyWorkflow:
             reminder_after=self.input.reminder_after,
             stage=progress.failed_stage,
             error=progress.error,
+            earlier=self.input.earlier,
         )
 
     # What people say
@@ -401,10 +408,10 @@ class EmailReplyWorkflow:
             self.progress.expired = True
 
     @workflow.signal(description="The owner answered by themselves; nothing is sent.")
-    def supersede(self) -> None:
+    def supersede(self, by: SupersededBy = SupersededBy.OWNER) -> None:
         # What may have been sent stays a question to the owner.
         if self.progress.reason != REASON_SEND_UNKNOWN:
-            self.progress.superseded = True
+            self.progress.superseded = by
 
     @workflow.query(description="State, revision, code and what went wrong.")
     def status(self) -> ReplyStatus:
@@ -455,7 +462,7 @@ class EmailReplyWorkflow:
 
     def spoken(self) -> bool:
         progress = self.progress
-        return progress.word is not None or progress.expired or progress.superseded
+        return progress.word is not None or progress.expired or progress.superseded is not None
 
     async def spoken_by(self, deadline: datetime) -> bool:
         return await self.until(self.spoken, deadline)

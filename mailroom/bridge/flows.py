@@ -21,7 +21,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from mailroom.adapters.temporal import TemporalUnavailable
-from mailroom.models.email_reply import EmailReplyInput, Outcome, OwnersWord, SayInput
+from mailroom.models.email_reply import EmailReplyInput, Outcome, OwnersWord, SayInput, SupersededBy
 from mailroom.models.names import MAIL_TASK_QUEUE
 from mailroom.models.states import MailState
 from workflows.display import summary
@@ -104,8 +104,8 @@ class ReplyFlows:
     async def expire(self, workflow_id: str) -> None:
         await self._signal(workflow_id, "expire")
 
-    async def supersede(self, workflow_id: str) -> None:
-        await self._signal(workflow_id, "supersede")
+    async def supersede(self, workflow_id: str, by: SupersededBy) -> None:
+        await self._signal(workflow_id, "supersede", by)
 
     async def say(self, notice_id: str, notice: SayInput, within: timedelta) -> None:
         """Texts a sentence durably, once for each ID."""
@@ -130,7 +130,11 @@ class ReplyFlows:
             return False
 
     async def _signal(
-        self, workflow_id: str, name: str, *args: OwnersWord, within: timedelta = START_TIMEOUT
+        self,
+        workflow_id: str,
+        name: str,
+        *args: OwnersWord | SupersededBy,
+        within: timedelta = START_TIMEOUT,
     ) -> None:
         handle = self._client.get_workflow_handle(workflow_id)
         async with _answered(within):

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from mailroom.bridge.flows import ReplyFlows
+from mailroom.bridge.flows import NotRunning, ReplyFlows
 from mailroom.models.arrival import Accepted, Arrival
-from mailroom.models.email_reply import EmailReplyInput, MailRef
+from mailroom.models.email_reply import EmailReplyInput, MailRef, SupersededBy
 from mailroom.models.mail import IncomingMail, header_fields, read_mail
 from mailroom.models.names import email_reply_id
 from mailroom.models.owner import Owner, may_text_at
+from mailroom.models.rows import OpenMail
 from mailroom.models.rules import Action, Facts, rule_for
 from mailroom.models.triage import is_one_of, not_answerable
 from mailroom.ports import Blobs, EmailStore
@@ -84,11 +86,43 @@ class Intake:
     async def _begin(
         self, owner: Owner, mail: IncomingMail, arrival: Arrival, blob: str
     ) -> Accepted:
+        by, superseded = await self._superseded(owner, mail)
         reply = self._reply(owner, mail, arrival, blob)
+        if by is SupersededBy.LATER_MAIL:
+            earlier = tuple(each.blob for each in superseded)
+            reply = reply.model_copy(update={"earlier": earlier})
         new = await self._flows.start(reply)
         if new:
             self._list(reply.mail)
+        for each in superseded:
+            if not each.superseded:
+                await self._supersede(each.workflow_id, by)
         return Accepted(reply.mail.workflow_id, mail.message_id, new)
+
+    async def _superseded(
+        self, owner: Owner, mail: IncomingMail
+    ) -> tuple[SupersededBy, list[OpenMail]]:
+        """What this mail makes needless: drafts for mails that the owner answers with it, or
+        that its sender follows up."""
+        parents = dict.fromkeys((*mail.references, mail.in_reply_to or ""))
+        ids = [each for each in parents if each and each != mail.message_id]
+        if not ids or mail.sender is None:
+            return SupersededBy.OWNER, []
+        related = await self._store.unanswered(owner.id, ids)
+        if is_one_of(mail.sender.address, owner.addresses):
+            # The owner's answer is to its parent; what else was said before may still wait.
+            own = email_reply_id(owner.id, mail.in_reply_to or ids[-1])
+            return SupersededBy.OWNER, [one for one in related if one.workflow_id == own]
+        if any(one.address != mail.sender.address for one in mail.reply_to):
+            # Nobody takes over a conversation in whose name they write.
+            return SupersededBy.LATER_MAIL, []
+        sender = str(mail.sender)
+        return SupersededBy.LATER_MAIL, [one for one in related if one.sender == sender]
+
+    async def _supersede(self, workflow_id: str, by: SupersededBy) -> None:
+        # What has ended meanwhile is superseded by nothing.
+        with suppress(NotRunning):
+            await self._flows.supersede(workflow_id, by)
 
     def _reply(
         self, owner: Owner, mail: IncomingMail, arrival: Arrival, blob: str

@@ -32,6 +32,13 @@ class MailRef(Frozen):
     received_at: datetime
 
 
+class SupersededBy(StrEnum):
+    """Why a draft is not needed any more."""
+
+    OWNER = "owner"
+    LATER_MAIL = "later_mail"
+
+
 class Progress(BaseModel):
     """All that a reply workflow knows of its mail; survives continue-as-new."""
 
@@ -49,7 +56,7 @@ class Progress(BaseModel):
     sends: int = Field(default=1, description="1, and one more for each 'send again'")
     send_at: datetime | None = Field(default=None, description="an approved reply waits")
     snoozed_until: datetime | None = None
-    superseded: bool = Field(default=False, description="the owner answered by themselves")
+    superseded: "SupersededBy | None" = None
     failed_stage: Stage | None = None
     failed_at: datetime | None = None
     error: str | None = None
@@ -63,6 +70,9 @@ class Progress(BaseModel):
 class EmailReplyInput(Frozen):
     mail: MailRef
     not_answerable: str | None = Field(default=None, description="why triage ends it at once")
+    earlier: tuple[str, ...] = Field(
+        default=(), description="blobs of unanswered mails that this one follows, oldest first"
+    )
     only_notify: str | None = Field(default=None, description="why the owner is only told of it")
     reminder_after: timedelta
     attempts: int = Field(description="of each stage, the first included")
@@ -88,6 +98,7 @@ class DraftReplyInput(Frozen):
     previous: str | None = Field(default=None, description="blob of the draft that is edited")
     instructions: str | None = None
     word: "Heard | None" = None
+    earlier: tuple[str, ...] = ()
 
 
 class Notice(StrEnum):
@@ -113,6 +124,7 @@ class TextOwnerInput(Frozen):
     reminder_after: timedelta | None = Field(default=None, description="for `timeout_at`")
     stage: Stage | None = None
     error: str | None = None
+    earlier: tuple[str, ...] = ()
 
 
 class SayInput(Frozen):

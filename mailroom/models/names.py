@@ -11,6 +11,7 @@ INBOX_POLL = "inbox-poll"
 REASON_SEND_UNKNOWN = "send_unknown"
 REASON_BY_OWNER = "by owner"
 REASON_SUPERSEDED = "superseded"
+REASON_LATER_MAIL = "superseded by a later mail"
 REASON_NO_ANSWER = "no answer"
 REASON_BY_OPERATOR = "timed out by hand"
 

@@ -55,6 +55,15 @@ class Change(Frozen):
         return 2 * self.step + self.done
 
 
+class OpenMail(Frozen):
+    """A mail of a conversation that nobody has answered yet."""
+
+    workflow_id: str
+    blob: str
+    sender: str
+    superseded: bool = Field(description="by a later mail that took it in")
+
+
 class NewDraft(Frozen):
     revision: int
     blob: str

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mailroom.models.codes import code_for
 from mailroom.models.email_reply import EXCERPT, Draft, MailRef
-from mailroom.models.rows import Change, NewDraft
+from mailroom.models.names import REASON_LATER_MAIL
+from mailroom.models.rows import Change, NewDraft, OpenMail
 from mailroom.models.states import MailState, is_final, processed_status
 
 
@@ -35,6 +36,12 @@ class PostgresEmails:
     async def list_pending(self, mails: Sequence[MailRef]) -> None:
         async with self._engine.connect() as connection:
             await connection.execute(_LIST_PENDING, _pending(mails))
+
+    async def unanswered(self, owner: str, message_ids: Sequence[str]) -> list[OpenMail]:
+        values = {"owner": owner, "message_ids": list(message_ids), "merged": REASON_LATER_MAIL}
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(_UNANSWERED, values | {"final": _FINAL})
+            return [OpenMail.model_validate(dict(row)) for row in rows.mappings()]
 
     async def reply_blob(self, mail: MailRef) -> str | None:
         async with self._engine.connect() as connection:
@@ -72,6 +79,16 @@ class PostgresEmails:
         async with self._engine.connect() as connection:
             return await connection.scalar(statement, _storable(values | known))
 
+
+_FINAL = [state.value for state in MailState if is_final(state)]
+_UNANSWERED = text("""
+    SELECT s.workflow_id, p.blob, coalesce(s.email_from, '') AS sender,
+           coalesce(s.reason, '') = :merged AS superseded
+    FROM processed_emails p JOIN workflow_state s USING (owner, message_id)
+    WHERE p.owner = :owner AND p.message_id = ANY(:message_ids)
+      AND (s.current_state <> ALL(:final) OR s.reason = :merged)
+    ORDER BY p.received_at
+""")
 
 # What was handed over first is what every later sending hands over.
 _REPLY_BLOB = text("""
