@@ -111,6 +111,7 @@ class Settings(BaseSettings):
     mailroom_db_pool: Annotated[int, Field(gt=0)] = 10
     mailroom_sms_per_minute: Annotated[int, Field(gt=0)] = 60
     mailroom_log_level: str = "INFO"
+    mailroom_logs_dir: Path | None = None
 
     @property
     def reminder_after(self) -> timedelta:

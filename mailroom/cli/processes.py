@@ -6,14 +6,14 @@ from mailroom.adapters.settings import load_settings
 from mailroom.cli.output import say
 from mailroom.local import production
 from mailroom.local.lifetime import run, run_until_told
-from mailroom.local.logs import log_to_stdout
+from mailroom.local.logs import log_as
 
 log = structlog.get_logger("mailroom")
 
 
 def run_worker() -> None:
     settings = load_settings()
-    log_to_stdout(settings.mailroom_log_level)
+    log_as("worker", settings.mailroom_logs_dir, settings.mailroom_log_level)
     run(
         run_until_told(
             production.working(settings),
@@ -26,7 +26,7 @@ def run_worker() -> None:
 
 def run_bridge(*, smtp: bool) -> None:
     settings = load_settings()
-    log_to_stdout(settings.mailroom_log_level)
+    log_as("bridge", settings.mailroom_logs_dir, settings.mailroom_log_level)
     run(
         run_until_told(
             production.bridging(settings, smtp=smtp),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import structlog
 
+from mailroom.models.redaction import LONGEST_TRACE, redacted, redacted_value
+
 FILE_BYTES = 10 * 1024 * 1024
 FILES = 5
 # Their lines carry addresses with tokens in them, and one comes for every request.
@@ -24,6 +26,26 @@ def log_to_stdout(level: str) -> None:
     _log_to(logging.StreamHandler(sys.stdout), level)
 
 
+def log_as(name: str, folder: Path | None, level: str) -> None:
+    """One of several processes: to its own file in `folder`, else to standard output."""
+    if folder is None:
+        log_to_stdout(level)
+    else:
+        log_to_file(folder / f"{name}.log", level)
+
+
+def _without_what_is_personal(
+    _logger: object, _method: str, entry: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Also of what libraries log: a mail server's refusal names whom it refused."""
+    fixed = {name: entry[name] for name in ("timestamp", "level", "logger") if name in entry}
+    trace = entry.pop("exception", None)
+    shown = {name: redacted_value(value) for name, value in entry.items()} | fixed
+    if trace is not None:
+        shown["exception"] = redacted(str(trace), LONGEST_TRACE)
+    return shown
+
+
 def _log_to(handler: logging.Handler, level: str) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -34,7 +56,12 @@ def _log_to(handler: logging.Handler, level: str) -> None:
     ]
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processor=structlog.processors.JSONRenderer(), foreign_pre_chain=shared
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_what_is_personal,
+                structlog.processors.JSONRenderer(),
+            ],
+            foreign_pre_chain=shared,
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
