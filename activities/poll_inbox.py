@@ -141,6 +141,10 @@ class _Taking:
         try:
             async with asyncio.timeout(ACCEPT_SECONDS):
                 accepted = await self.inbox.accept(mail.arrival)
+        except Permanent as error:
+            self.tally.refused += 1
+            log.warning("a mail of the Email Monitor is refused", reason=str(error))
+            return None
         except Exception as error:  # noqa: BLE001  whatever it was, the monitor keeps the mail
             self.tally.deferred += 1
             log.warning("a mail of the Email Monitor is deferred", error=type(error).__name__)

@@ -27,6 +27,6 @@ class Polled(Frozen):
 
     new: int = 0
     known: int = Field(default=0, description="taken before, by an earlier poll or another way")
-    refused: int = Field(default=0, description="no mail; the log says why")
+    refused: int = Field(default=0, description="no mail, or nobody's; the log says why")
     deferred: int = Field(default=0, description="not taken this time; the next poll tries again")
     reported: int = 0
