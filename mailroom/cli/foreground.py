@@ -69,6 +69,8 @@ def _places(running: dev.Running, settings: Settings) -> list[tuple[str, str]]:
 
 def _what_leaves(settings: Settings) -> Text:
     gateway, server = settings.sms_gateway_url, settings.gmail_smtp_server
+    if settings.twilio_account_sid:
+        gateway = f"Twilio ({settings.twilio_from_number})"
     if not gateway and not server:
         return Text("Nothing leaves this machine: texts go to the phone, replies to the outbox.")
     texts = f"{settings.your_phone_number} through {gateway}" if gateway else "the phone"

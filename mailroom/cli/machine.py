@@ -125,7 +125,7 @@ def _webhook_secret(settings: Settings) -> Finding:
 def owner(settings: Settings) -> Finding:
     """Whose mail and phone it is, once something leaves this machine."""
     missing = []
-    if settings.sms_gateway_url and not settings.your_phone_number:
+    if _texts_leave(settings) and not settings.your_phone_number:
         missing.append("YOUR_PHONE_NUMBER")
     if settings.gmail_smtp_server and not settings.email_address:
         missing.append("EMAIL_ADDRESS")
@@ -135,11 +135,15 @@ def owner(settings: Settings) -> Finding:
     return ok("owner", settings.email_address or "you@mailroom.test, for a first look")
 
 
+def _texts_leave(settings: Settings) -> bool:
+    return bool(settings.sms_gateway_url or settings.twilio_account_sid)
+
+
 def links(settings: Settings) -> Finding:
     """Texts carry links: they must lead somewhere from the phone that reads them."""
     check, url = "public URL", settings.public_url
     parts = urlsplit(url)
-    if not settings.sms_gateway_url:
+    if not _texts_leave(settings):
         return ok(check, f"{url}; texts stay on this machine")
     if not settings.mailroom_public_url:
         mend = "Set MAILROOM_PUBLIC_URL to the outside address of the bridge."

@@ -21,6 +21,7 @@ from mailroom.local.production import StoreUnusable, check_store
 from worker import database_url
 
 SECONDS = 5.0
+PHONE_INSTEAD = "texts go to the phone in the browser"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 T = TypeVar("T")
@@ -110,7 +111,8 @@ def bridge(settings: Settings, health: Health | None, *, running: bool) -> Findi
 async def sms_gateway(settings: Settings) -> Finding:
     url = settings.sms_gateway_url
     if not url:
-        return ok("SMS gateway", "none: texts go to the phone in the browser")
+        instead = "Twilio sends the texts" if settings.twilio_account_sid else PHONE_INSTEAD
+        return ok("SMS gateway", f"none: {instead}")
     try:
         async with http_client(SECONDS) as http:
             await http.get(url)  # whatever it answers, it is there
