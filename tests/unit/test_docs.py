@@ -15,7 +15,7 @@ from temporalio import workflow
 
 from mailroom.adapters.settings import ConfigFile, Settings
 from mailroom.adapters.templates import TemplateDrafter
-from mailroom.bridge import health, sms, workflows
+from mailroom.bridge import health, sms, twilio, workflows
 from mailroom.bridge.sms import GatewayMessage
 from mailroom.models.names import (
     REASON_BY_OPERATOR,
@@ -128,7 +128,7 @@ def test_every_reason_and_every_stage_that_fails_is_explained() -> None:
 
 def routes() -> set[str]:
     found = set()
-    for router in (health.router, sms.router, workflows.router):
+    for router in (health.router, sms.router, twilio.router, workflows.router):
         for route in router.routes:
             assert isinstance(route, APIRoute)
             path = route.path.replace(":path}", "}")
