@@ -1,6 +1,7 @@
 """Composition root: settings -> adapters -> activities -> workers. Here, and nowhere else,
 they meet."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -182,13 +183,16 @@ def _submission(settings: Settings) -> Submission:
 
 
 def _mailer(settings: Settings, owners: Mapping[str, OwnerSection]) -> RoutedMailer:
+    # Loading the authorities takes 10 ms: once, however many owners there are.
+    tls = ssl.create_default_context()
     own = {
-        address.casefold(): SmtpMailer(_own_submission(owner.smtp))
+        address.casefold(): mailer
         for owner in owners.values()
         if owner.smtp
+        for mailer in [SmtpMailer(_own_submission(owner.smtp), tls)]
         for address in owner.addresses
     }
-    return RoutedMailer(SmtpMailer(_submission(settings)), own)
+    return RoutedMailer(SmtpMailer(_submission(settings), tls), own)
 
 
 def _own_submission(server: MailServer) -> Submission:
@@ -211,6 +215,7 @@ def _draft_reply(adapters: Adapters, settings: Settings, emails: PostgresEmails)
         adapters.owners,
         history=history if drafts_by_ai(settings) else None,
         fallback=adapters.fallback,
+        attempts=settings.max_retry_attempts,
     )
 
 

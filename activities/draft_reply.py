@@ -27,7 +27,7 @@ REASON = 100
 @dataclass(frozen=True)
 class DraftReply:
     """`history` is for a drafter that makes use of it; `fallback` drafts where `drafter` has failed
-    for good."""
+    for good: at the last of its `attempts`, unless the server says how many there are."""
 
     blobs: Blobs
     store: EmailStore
@@ -35,6 +35,7 @@ class DraftReply:
     owners: Mapping[str, Owner]
     history: History | None = field(default=None, kw_only=True)
     fallback: Drafter | None = field(default=None, kw_only=True)
+    attempts: int = field(default=3, kw_only=True)
 
     @activity.defn
     async def draft_reply(self, request: DraftReplyInput) -> Draft:
@@ -49,10 +50,15 @@ class DraftReply:
         try:
             return await self.drafter.draft(asked)
         except (Permanent, Transient) as error:
-            if self.fallback is None or not _is_final(error):
+            if self.fallback is None or not self.is_final(error):
                 raise _with_pause(error) from None
             instead = await self.fallback.draft(asked)
             return instead.model_copy(update={"note": _no_ai(instead, error)})
+
+    def is_final(self, error: Permanent | Transient) -> bool:
+        info = activity.info()
+        allowed = info.retry_policy.maximum_attempts if info.retry_policy else 0
+        return isinstance(error, Permanent) or info.attempt >= (allowed or self.attempts)
 
     async def saved(self, request: DraftReplyInput, drafted: Drafted) -> NewDraft:
         return NewDraft(
@@ -78,6 +84,7 @@ class DraftReply:
             previous_draft=previous.decode() if previous is not None else None,
             edit_instructions=request.instructions,
             language=owner.language or None,
+            templates=owner.templates,
         )
         return await self.with_history(asked, request.mail, mail) if self.history else asked
 
@@ -105,13 +112,6 @@ def _correspondent(mail: IncomingMail) -> str | None:
     except (UnsafeHeader, NoRecipient):
         return None
     return mail.sender.address if mail.sender and same else None
-
-
-def _is_final(error: Permanent | Transient) -> bool:
-    """Whether this attempt is the last one."""
-    info = activity.info()
-    attempts = info.retry_policy.maximum_attempts if info.retry_policy else 0
-    return isinstance(error, Permanent) or 0 < attempts <= info.attempt
 
 
 def _with_pause(error: Permanent | Transient) -> Exception:

@@ -133,14 +133,18 @@ class Settings(BaseSettings):
 
 
 class MailServer(Frozen):
-    """A mail server of one owner's. `password_env` and `token_env` name environment variables:
-    the file holds no secrets."""
+    """A mail server of one owner's. `password_env` names an environment variable: the file
+    holds no secrets."""
 
     host: str
     port: int
     user: str
     password_env: str | None = None
     token_command: str | None = None
+    answer_since: Annotated[datetime, AfterValidator(_with_zone)] | None = Field(
+        default=None, description="of a mailbox"
+    )
+    mark_seen: bool = Field(default=False, description="of a mailbox")
 
     @property
     def password(self) -> SecretStr | None:
@@ -152,7 +156,6 @@ class OwnerSection(Owner):
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] = OWNER_ID
     phone: Phone | None = None
-    templates: tuple[Template, ...] = ()
     imap: MailServer | None = None
     smtp: MailServer | None = None
 

@@ -6,6 +6,7 @@ nothing: an unsafe method also needs the session's CSRF token.
 
 import hmac
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from typing import Annotated
 
@@ -41,7 +42,12 @@ def new_session(context: Context, whose: str = EVERYBODY) -> str:
 
 def owner_token(context: Context, owner: str) -> str:
     """One owner's own token; it follows from the operator's, and changes with it."""
-    return hmac.new(context.secrets.token.encode(), f"owner/{owner}".encode(), "sha256").hexdigest()
+    return _derived(context.secrets.token, owner)
+
+
+@cache
+def _derived(token: str, owner: str) -> str:
+    return hmac.new(token.encode(), f"owner/{owner}".encode(), "sha256").hexdigest()
 
 
 def csrf_token(context: Context, session: str) -> str:

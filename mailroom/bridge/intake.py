@@ -17,8 +17,8 @@ from mailroom.models.names import email_reply_id
 from mailroom.models.owner import Owner, may_text_at
 from mailroom.models.rows import OpenMail
 from mailroom.models.rules import Action, Facts, rule_for
-from mailroom.models.triage import is_one_of, not_answerable
-from mailroom.ports import Blobs, EmailStore
+from mailroom.models.triage import is_one_of, mailbox_forms, not_answerable
+from mailroom.ports import Blobs, EmailStore, Permanent
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ IN_THREAD_ABOVE = 256 * 1024
 LISTED_AFTER_SECONDS = 0.25
 
 
-class NobodysMail(Exception):
+class NobodysMail(Permanent):
     """A mail to none of the owners; the message says so."""
 
 
@@ -55,14 +55,25 @@ class Intake:
         self._store = store
         self._flows = flows
         self._owners = owners
+        self._by_mailbox = {
+            form: owner
+            for owner in owners.values()
+            for address in owner.addresses
+            for form in mailbox_forms(address)
+        }
         self._reminder_after = reminder_after
         self._attempts = attempts
         self._unlisted: list[MailRef] = []
         self._listings: set[asyncio.Task[None]] = set()
 
     def knows(self, address: str) -> bool:
-        """Whether mail to this address is taken; one owner without addresses takes any."""
-        return any(takes(owner, address) for owner in self._owners.values())
+        """Whether mail to this address is taken; a single owner takes any, and says of what is
+        not theirs why it is ignored."""
+        return len(self._owners) == 1 or self._owner_at(address) is not None
+
+    def _owner_at(self, address: str) -> Owner | None:
+        forms = mailbox_forms(address)
+        return next((self._by_mailbox[form] for form in forms if form in self._by_mailbox), None)
 
     async def accept(self, arrival: Arrival) -> Accepted:
         """Returns once blob and workflow are durable; raises if either can't be, and
@@ -78,10 +89,10 @@ class Intake:
         if len(owners) == 1:
             return owners
         named = recipients or [one.address for one in (*mail.to, *mail.cc, *mail.bcc)]
-        found = [owner for owner in owners if any(takes(owner, address) for address in named)]
+        found = {owner.id: owner for address in named if (owner := self._owner_at(address))}
         if not found:
             raise NobodysMail("None of the mail's recipients is an owner of this Mailroom.")
-        return found
+        return list(found.values())
 
     async def _begin(
         self, owner: Owner, mail: IncomingMail, arrival: Arrival, blob: str

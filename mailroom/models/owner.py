@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from mailroom.models.base import Frozen
 from mailroom.models.rules import Rule, any_sender
+from mailroom.models.templates import Template
 
 
 class Hours(Frozen):
@@ -51,6 +52,7 @@ class Owner(Frozen):
     vips_at_any_hour: bool = True
     send_after: timedelta = Field(default=timedelta(0), description="an approved reply waits")
     rules: tuple[Rule, ...] = ()
+    templates: tuple[Template, ...] = Field(default=(), description="tried before those of all")
 
     @property
     def email(self) -> str | None:

@@ -85,6 +85,7 @@ class DraftRequest(Frozen):
     thread: tuple[EarlierMail, ...] = ()
     examples: tuple[OwnersEdit, ...] = ()
     language: str | None = None
+    templates: tuple[Template, ...] = Field(default=(), description="the owner's own")
 
 
 class Drafted(Frozen):
@@ -100,7 +101,7 @@ class Drafted(Frozen):
 
 def draft_from_templates(request: DraftRequest, templates: Iterable[Template] = ()) -> Drafted:
     """By the first of `templates`, then of the built-in ones, that matches; then edited."""
-    draft = _previous(request) or _first(request, (*templates, *BUILT_IN))
+    draft = _previous(request) or _first(request, (*request.templates, *templates, *BUILT_IN))
     if not request.edit_instructions:
         return draft
     edited = apply_edit(

@@ -102,6 +102,11 @@ def is_one_of(address: str, mailboxes: Collection[str]) -> bool:
     return _is_one_of(address, _mailboxes(mailboxes))
 
 
+def mailbox_forms(address: str) -> tuple[str, str]:
+    """The address as it is compared, and without its sub-address."""
+    return _forms(address)
+
+
 def _values(header: str | None) -> list[str]:
     """The values of all headers of a name; only comments have commas of their own."""
     values = header or ""

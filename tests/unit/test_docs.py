@@ -13,15 +13,17 @@ from fastapi.routing import APIRoute
 from standardwebhooks import Webhook
 from temporalio import workflow
 
-from mailroom.adapters.settings import ConfigFile, Settings
+from mailroom.adapters.settings import ConfigFile, OwnerSection, Settings
 from mailroom.adapters.templates import TemplateDrafter
-from mailroom.bridge import health, sms, twilio, workflows
+from mailroom.bridge import forget, health, sms, twilio, workflows
 from mailroom.bridge.sms import GatewayMessage
 from mailroom.models.names import (
     REASON_BY_OPERATOR,
     REASON_BY_OWNER,
+    REASON_LATER_MAIL,
     REASON_NO_ANSWER,
     REASON_SEND_UNKNOWN,
+    REASON_SUPERSEDED,
 )
 from mailroom.models.states import MailState, Stage
 from mailroom.models.templates import DraftRequest
@@ -68,10 +70,10 @@ def _shown(value: object) -> str:
 
 
 async def test_the_example_of_the_file_can_be_used() -> None:
-    (example,) = blocks("configuration.md", "toml")
-    config = ConfigFile.model_validate(tomllib.loads(example))
-    assert config.owner.name
-    assert config.owner.addresses
+    config = ConfigFile.model_validate(tomllib.loads(blocks("configuration.md", "toml")[0]))
+    assert set(OwnerSection.model_fields) - config.owner.model_fields_set == {
+        "id", "phone", "templates", "imap", "smtp"
+    }  # fmt: skip
     drafted = await TemplateDrafter(config.templates).draft(
         DraftRequest(
             sender_name="Shop",
@@ -83,6 +85,14 @@ async def test_the_example_of_the_file_can_be_used() -> None:
     )
     assert drafted.source == "template invoice"
     assert '"Invoice 7" has arrived' in drafted.text
+
+
+def test_the_example_of_several_owners_can_be_used() -> None:
+    config = ConfigFile.model_validate(tomllib.loads(blocks("configuration.md", "toml")[1]))
+    ada, bob = config.owners
+    assert ada.imap
+    assert ada.smtp
+    assert bob.templates
 
 
 # --- operations.md
@@ -120,6 +130,7 @@ def test_words_that_are_shown_are_plain_json() -> None:
 def test_every_reason_and_every_stage_that_fails_is_explained() -> None:
     explained = re.findall(r"^\| `\w+`(?:, `([^`]+)`)?.* \|", DOCS["operations.md"], re.MULTILINE)
     reasons = {REASON_BY_OPERATOR, REASON_BY_OWNER, REASON_NO_ANSWER, REASON_SEND_UNKNOWN}
+    reasons |= {REASON_SUPERSEDED, REASON_LATER_MAIL}
     assert reasons | {f"{stage} failed" for stage in Stage} <= set(explained)
 
 
@@ -128,7 +139,14 @@ def test_every_reason_and_every_stage_that_fails_is_explained() -> None:
 
 def routes() -> set[str]:
     found = set()
-    for router in (health.router, sms.router, twilio.router, workflows.router):
+    for router in (
+        forget.router,
+        health.router,
+        owners.router,
+        sms.router,
+        twilio.router,
+        workflows.router,
+    ):
         for route in router.routes:
             assert isinstance(route, APIRoute)
             path = route.path.replace(":path}", "}")

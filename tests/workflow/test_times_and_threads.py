@@ -15,6 +15,7 @@ from mailroom.models.owner import Hours, Owner
 from mailroom.models.rules import Action, Rule
 from mailroom.models.states import MailState
 from workflows.email_reply import EmailReplyWorkflow
+from workflows.search_attributes import MAIL_PRIORITY
 
 SOON = timedelta(seconds=30)
 
@@ -194,8 +195,7 @@ async def test_vips_are_texted_at_night_and_first(house: House, marker: str) -> 
     accepted = await receive(intake, marker)
     await house.gateway.wait_for(marker)
     described = await house.client.get_workflow_handle(accepted.workflow_id).describe()
-    info = described.raw_description.workflow_execution_info
-    assert info.priority.priority_key == 2
+    assert described.typed_search_attributes[MAIL_PRIORITY] == 2
 
 
 async def test_others_wait_for_the_owners_hours(
