@@ -11,7 +11,7 @@ from mailroom.adapters.settings import (
     load_config_file,
     load_settings,
 )
-from mailroom.cli import drafter, machine, monitor, services, twilio
+from mailroom.cli import drafter, imap, machine, monitor, services, twilio
 from mailroom.cli.background import health_of
 from mailroom.cli.findings import Finding, Level, failed, ok
 from mailroom.cli.output import Output, plain_table, print_json, show
@@ -57,6 +57,7 @@ async def _all_checks(settings: Settings) -> list[Finding]:
         *machine.ports(settings, running=running),
         *servers,
         *await twilio.twilio(settings),
+        *await imap.mailboxes(settings),
         services.bridge(settings, health, running=running),
         *machine.secrets(settings),
         machine.owner(settings),

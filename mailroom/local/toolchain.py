@@ -17,7 +17,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 from rich.console import Console
 
-from mailroom.local import recipes
+from mailroom.local import dovecot, recipes
 from mailroom.local.browser import HOW_TO_INSTALL, chromium, chromium_or_debians
 from mailroom.local.progress import GaveUp, after, run
 from mailroom.local.recipes import Recipe
@@ -127,7 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mailroom.local.toolchain")
     parser.add_argument("--tests", action="store_true", help="also what only the tests need")
     parser.add_argument("--cache", type=Path, help="default: the user's cache folder")
-    parser.add_argument("--required", action="store_true", help="fail without a browser, as in CI")
+    parser.add_argument(
+        "--required", action="store_true", help="fail where one is missing, as in CI"
+    )
     given = parser.parse_args(arguments)
     try:
         return asyncio.run(_report(given.cache, tests=given.tests, required=given.required))
@@ -146,7 +148,9 @@ async def _report(cache: Path | None, *, tests: bool, required: bool) -> int:
     _say("Temporal test server", await time_skipping_server(cache=cache))
     browser = await chromium_or_debians()
     _say("Chromium", browser or f"missing, so the page tests cannot run: {HOW_TO_INSTALL}")
-    return 1 if required and browser is None else 0
+    imap = await dovecot.dovecot_or_debians()
+    _say("Dovecot", imap or f"missing, so the IMAP tests cannot run: {dovecot.HOW_TO_INSTALL}")
+    return 1 if required and None in (browser, imap) else 0
 
 
 def _say(name: str, what: Path | str) -> None:

@@ -1,0 +1,51 @@
+"""Check of the mailboxes that are watched: connects and logs in, reads and changes nothing."""
+
+import asyncio
+
+from mailroom.adapters.imap import ImapSource
+from mailroom.adapters.mailboxes import mailboxes_of
+from mailroom.adapters.settings import BadConfiguration, Settings, load_config_file, owners_of
+from mailroom.cli.findings import Finding, failed, ok, warning
+from mailroom.models.mailbox import Mailbox
+from mailroom.ports import LoginRefused, Transient
+
+SECONDS = 10.0
+LOG_IN = (
+    "Correct IMAP_USER and IMAP_PASSWORD, or the owner's imap in mailroom.toml; Gmail wants an "
+    "app password, and IMAP switched on (docs/mailbox.md)."
+)
+
+
+async def mailboxes(settings: Settings) -> list[Finding]:
+    try:
+        owners = owners_of(settings, load_config_file(settings.mailroom_config))
+        found = mailboxes_of(settings, owners.values())
+    except BadConfiguration as error:
+        return [failed("mailbox", str(error), "Correct it in the environment or mailroom.toml.")]
+    if not found:
+        return [ok("mailbox", "none: mail comes by SMTP, import or the Email Monitor")]
+    return list(await asyncio.gather(*(mailbox(one) for one in found)))
+
+
+async def mailbox(one: Mailbox) -> Finding:
+    where = f"{one.host}:{one.port}"
+    mend = "Correct IMAP_HOST and IMAP_PORT (993 TLS, 143 STARTTLS)."
+    try:
+        async with asyncio.timeout(SECONDS), ImapSource(one).open() as session:
+            return _answers(where, has_idle=session.has_idle)
+    except LoginRefused as error:
+        return failed("mailbox", str(error), LOG_IN)
+    except Transient as error:
+        return failed("mailbox", str(error), mend)
+    except TimeoutError:
+        return failed("mailbox", f"{where} does not answer", mend)
+
+
+def _answers(where: str, *, has_idle: bool) -> Finding:
+    if has_idle:
+        return ok("mailbox", f"{where} lets us in, and tells of new mail at once (IDLE)")
+    return warning(
+        "mailbox",
+        f"{where} lets us in; it has no IDLE, so new mail is noticed within a minute",
+        "Nothing to do, unless your provider offers IDLE.",
+    )
