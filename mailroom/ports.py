@@ -137,6 +137,9 @@ class Blobs(Protocol):
 
     async def get(self, sha256: str) -> bytes: ...
 
+    async def discard(self, sha256: str) -> None:
+        """Deletes it, if it is there; nobody may refer to it any more."""
+
 
 class Drafter(Protocol):
     async def draft(self, request: DraftRequest) -> Drafted: ...

@@ -53,6 +53,11 @@ class ObstoreBlobs:
         self._remember(sha256, data)
         return data
 
+    async def discard(self, sha256: str) -> None:
+        self._recent.pop(sha256, None)
+        with suppress(NotFoundError, FileNotFoundError):
+            await obstore.delete_async(self._store, _path(sha256))
+
     def _put(self, sha256: str, data: bytes) -> None:
         path = _path(sha256)
         with suppress(AlreadyExistsError):

@@ -6,7 +6,17 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from mailroom.bridge import health, owners, pages, problems, sms, twilio, webhooks, workflows
+from mailroom.bridge import (
+    forget,
+    health,
+    owners,
+    pages,
+    problems,
+    sms,
+    twilio,
+    webhooks,
+    workflows,
+)
 from mailroom.bridge.auth import Who
 from mailroom.bridge.context import Context
 
@@ -33,6 +43,7 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
         sms.router,
         twilio.router,
         *more,
+        forget.router,
         workflows.router,
     ):
         app.include_router(router)

@@ -11,6 +11,7 @@ from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
 from mailroom.bridge.flows import ReplyFlows
+from mailroom.bridge.forgetting import Forgetting
 from mailroom.bridge.intake import Intake
 from mailroom.models.owner import Owner
 from mailroom.ports import Blobs
@@ -43,6 +44,7 @@ class Context:
 
     flows: ReplyFlows
     intake: Intake
+    forgetting: Forgetting
     views: PostgresViews
     statistics: PostgresStatistics
     texts: PostgresTexts

@@ -102,6 +102,24 @@ def import_(
     importing.import_files(files, output)
 
 
+@app.command(epilog=EXIT_CODES)
+def forget(
+    address: Annotated[str, typer.Argument(help="Whose mail is removed, for example a@b.example.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Removes one person's mail: what was written, answered and recorded. Nothing brings it back.
+
+    What waits for your word is ended, unanswered. Replies that have left are not called back.
+    """
+    from mailroom.cli import forgetting  # noqa: PLC0415
+
+    if not yes:
+        typer.confirm(f"Remove all mail from {address}, for good?", abort=True, err=True)
+    forgetting.forget(address, output)
+
+
 def _decide(mail: str, word: str, revision: int | None, output: Output) -> None:
     from mailroom.cli import decisions  # noqa: PLC0415
 

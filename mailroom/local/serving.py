@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import URL
 
+from mailroom.adapters.postgres.forgetting import PostgresForgetting
 from mailroom.adapters.postgres.listen import EventFeed
 from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.texts import PostgresTexts
@@ -16,6 +17,7 @@ from mailroom.adapters.postgres.views import PostgresViews
 from mailroom.adapters.settings import Settings
 from mailroom.bridge.context import Context, Limits, Secrets
 from mailroom.bridge.flows import ReplyFlows
+from mailroom.bridge.forgetting import Forgetting
 from mailroom.local.inbound import PortTaken
 from worker import Adapters, inbox
 
@@ -35,6 +37,9 @@ def bridge_context(
     return Context(
         flows=flows,
         intake=inbox(adapters, settings),
+        forgetting=Forgetting(
+            adapters.client, PostgresForgetting(adapters.engines.write), adapters.blobs
+        ),
         views=PostgresViews(adapters.engines.read),
         statistics=PostgresStatistics(adapters.engines.read),
         texts=PostgresTexts(adapters.engines.write),

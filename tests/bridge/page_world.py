@@ -198,6 +198,7 @@ def app_of(world: World, *more: APIRouter, https: bool = False) -> FastAPI:
     app.state.context = Context(
         flows=fake,
         intake=fake,
+        forgetting=fake,
         views=fake,
         statistics=fake,
         texts=fake,

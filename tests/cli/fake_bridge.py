@@ -50,6 +50,7 @@ class FakeBridge:
     mails: list[dict[str, Any]] = field(default_factory=list)
     words: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     signals: list[tuple[str, str]] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
     posted: list[bytes] = field(default_factory=list)
     tries: Counter[bytes] = field(default_factory=Counter)
     now: int = 0
@@ -137,6 +138,12 @@ def app_of(bridge: FakeBridge) -> FastAPI:
     async def emails(request: Request) -> JSONResponse:
         assert request.headers["content-type"] == "message/rfc822"
         return await bridge.take(await request.body())
+
+    @app.post("/emails/forget")
+    async def forget(asked: dict[str, str]) -> dict[str, int]:
+        bridge.forgotten.append(asked["address"])
+        found = [m for m in bridge.mails if asked["address"] in m["email_from"]]
+        return {"mails": len(found), "drafts": 2 * len(found)}
 
     return app
 

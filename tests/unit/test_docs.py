@@ -15,7 +15,7 @@ from temporalio import workflow
 
 from mailroom.adapters.settings import ConfigFile, OwnerSection, Settings
 from mailroom.adapters.templates import TemplateDrafter
-from mailroom.bridge import forget, health, sms, twilio, workflows
+from mailroom.bridge import forget, health, owners, sms, twilio, workflows
 from mailroom.bridge.sms import GatewayMessage
 from mailroom.models.names import (
     REASON_BY_OPERATOR,
