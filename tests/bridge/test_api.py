@@ -22,7 +22,14 @@ from mailroom.models.arrival import Accepted
 from mailroom.models.email_reply import OwnersWord
 from mailroom.models.states import MailState
 
-OPEN = {"/health", "/orchestrator/sms-response"}
+# The webhooks have signatures instead.
+OPEN = {
+    "/health",
+    "/orchestrator/sms-response",
+    "/orchestrator/sms-status",
+    "/orchestrator/twilio",
+    "/orchestrator/twilio/status",
+}
 EML = {"Content-Type": "message/rfc822"}
 
 

@@ -42,6 +42,7 @@ from twilio_world import (
 from twilio_world import text as inbound
 from world import PHONE, Gateway, Sink, mail
 
+from mailroom.local.production import bridging
 from mailroom.local.toolchain import time_skipping_server
 from mailroom.models.arrival import Accepted
 from mailroom.models.names import owner_notice_id
@@ -355,6 +356,28 @@ async def test_without_twilio_there_is_no_such_webhook(house: House) -> None:
     async with bridge_on(replace(house.context, secrets=secrets)) as http:
         assert (await Number(http).say("1")).status_code == HTTPStatus.NOT_FOUND
         gateway = await http.post("/orchestrator/sms-response", content=b"{}")
+    assert gateway.status_code == HTTPStatus.NOT_FOUND
+
+
+async def test_a_bridge_in_production_needs_no_secret_of_a_gateway(
+    house: House, database: URL, marker: str
+) -> None:
+    """Its settings alone make it believe Twilio, and nobody else."""
+    own, sid = house.adapters.engines.write.url, new_sid()
+    given = {
+        "db_host": own.host or database.query["host"],
+        "db_port": own.port or 5432,
+        "db_name": own.database,
+        "db_user": own.username,
+        "mailroom_port": 0,
+        "sms_webhook_secret": None,
+    }
+    settings = house.settings.model_copy(update=given)
+    async with bridging(settings, smtp=False) as [url], httpx.AsyncClient(base_url=url) as http:
+        assert await said(house, await Number(http).say("what?", sid), sid, "not_understood")
+        forged = await Number(http).post(WEBHOOK, inbound("1", new_sid()), "x")
+        gateway = await http.post("/orchestrator/sms-response", content=b"{}")
+    assert forged.status_code == HTTPStatus.UNAUTHORIZED
     assert gateway.status_code == HTTPStatus.NOT_FOUND
 
 
