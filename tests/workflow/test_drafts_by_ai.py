@@ -15,8 +15,10 @@ from temporalio.testing import WorkflowEnvironment
 from test_scenarios import SOON
 from world import Gateway, Sink, mail
 
+from mailroom.adapters.postgres.history import PostgresHistory
 from mailroom.local.toolchain import time_skipping_server
 from mailroom.models.arrival import Accepted
+from mailroom.models.drafting import Examples
 from mailroom.models.email_reply import OwnersWord
 from mailroom.models.states import MailState
 
@@ -148,6 +150,10 @@ async def test_nobody_sees_what_was_written_to_another(house: House, ai: Ai, mar
     await house.gateway.wait_for(f"Hello {marker}", 2)
     for asked in asked_about(ai, f"Hello {marker}"):
         assert "EXAMPLE " not in asked.user
+    for examples, seen in ((Examples.ALL, True), (Examples.NONE, False)):
+        history = PostgresHistory(house.adapters.engines.read, house.adapters.blobs, examples)
+        edits = await history.recent_edits((await house.row(accepted)).owner, stranger)
+        assert any(edit.instructions == "make it warmer" for edit in edits) is seen
 
 
 async def test_templates_stand_in_after_the_attempts(house: House, ai: Ai, marker: str) -> None:
