@@ -140,6 +140,7 @@ def _sent(request: TextOwnerInput, texted: Texted) -> Change:
             sms_message_id=texted.sms_message_id,
             sms_sent_at=now,
             timeout_at=ends,
+            snoozed_until=None,
             reason=None,
             failed_stage=None,
             error_message=None,

@@ -19,7 +19,12 @@ from mailroom.bridge.auth import Caller, The, Who
 from mailroom.bridge.context import Context
 from mailroom.bridge.pages_html import back_to, is_htmx, render
 from mailroom.bridge.pages_letter import letter
-from mailroom.bridge.pages_offers import Offer, may_have_been_sent, offers
+from mailroom.bridge.pages_offers import (
+    Offer,
+    may_have_been_sent,
+    offers,
+    waits_for_its_time,
+)
 from mailroom.bridge.pages_route import PageRoute
 from mailroom.bridge.pages_words import timeline
 from mailroom.bridge.problems import Problem
@@ -94,6 +99,7 @@ async def _state(the: Context, row: WorkflowState) -> dict[str, object]:
         "hash": row.workflow_id.rpartition("/")[2],
         "offers": offers(row),
         "unknown": may_have_been_sent(row),
+        "later": waits_for_its_time(row),
         "edits_left": MAX_EDITS - row.edit_iteration,
         "how_limit": HOW_LIMIT,
         "nonce": secrets.token_urlsafe(9),

@@ -26,6 +26,8 @@ def offers(row: WorkflowState) -> frozenset[Offer]:
     if row.current_state in _ASKED:
         stop = {Offer.EXPIRE} if row.current_state is MailState.AWAITING_USER else _NONE
         return _answers(row) | stop
+    if waits_for_its_time(row):
+        return _answers(row)
     if row.current_state is not MailState.FAILED:
         return _NONE
     if row.reason == REASON_SEND_UNKNOWN:
@@ -33,6 +35,11 @@ def offers(row: WorkflowState) -> frozenset[Offer]:
     if row.failed_stage is Stage.SMS:
         return _answers(row) | {Offer.RETRY}
     return frozenset({Offer.RETRY, Offer.IGNORE})
+
+
+def waits_for_its_time(row: WorkflowState) -> bool:
+    """Approved, and to be sent later."""
+    return row.current_state is MailState.USER_APPROVED and row.send_at is not None
 
 
 def may_have_been_sent(row: WorkflowState) -> bool:

@@ -83,6 +83,10 @@ _SAID_BY_OTHERS = {
 def state_words(row: WorkflowState) -> str:
     if row.current_state is _S.FAILED and row.reason == REASON_SEND_UNKNOWN:
         return "may have been sent"
+    if row.current_state is _S.USER_APPROVED and row.send_at:
+        return "sent later"
+    if row.current_state is _S.AWAITING_USER and row.snoozed_until:
+        return "put off"
     return _WORDS[row.current_state][0]
 
 
@@ -144,8 +148,15 @@ def _told(state: MailState, entry: TimelineEntry) -> str:
             return _closed(state, entry)
         case _S.FAILED:
             return _failed(entry)
+        case _S.AWAITING_USER if until := entry.detail.get("until"):
+            return f"You put it off until {clock(datetime.fromisoformat(until))}."
         case _:
-            return _PLAIN[state].format(through=_through(entry))
+            return _PLAIN[state].format(through=_through(entry)) + _sent_later(entry)
+
+
+def _sent_later(entry: TimelineEntry) -> str:
+    until = entry.detail.get("until")
+    return f" It is to be sent {clock(datetime.fromisoformat(until))}." if until else ""
 
 
 def _drafted(entry: TimelineEntry) -> str:

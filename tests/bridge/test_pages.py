@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from itsdangerous import TimestampSigner
-from page_world import OWNER, TOKEN, World, an_entry, app_of, browser
+from page_world import NOW, OWNER, TOKEN, World, an_entry, app_of, browser
 
 from mailroom.adapters.links import LINK_LIFE_SECONDS
 from mailroom.bridge.auth import COOKIE
@@ -300,6 +300,24 @@ class TestMail:
         for text in ("template meeting", "K7M4", "Draft 1", "The mail arrived."):
             assert text in page
         assert "You asked for a change by text message." in page
+
+    async def test_a_reply_that_is_sent_later_can_be_cancelled(
+        self, world: World, person: httpx.AsyncClient
+    ):
+        mail = world.add(current_state=MailState.USER_APPROVED, send_at=NOW)
+        world.lines = [an_entry("user_approved", via="sms", until=NOW.isoformat())]
+        page = (await person.get(f"/mails/{mail}")).text
+        for text in ("sent later", "01 Mar 2026, 12:00 UTC", "Cancel", "Send now"):
+            assert text in page
+        assert "Stop waiting" not in page
+        assert "by text message. It is to be sent 01 Mar 2026, 12:00 UTC." in page
+
+    async def test_a_mail_that_was_put_off(self, world: World, person: httpx.AsyncClient):
+        mail = world.add(snoozed_until=NOW)
+        world.lines = [an_entry("awaiting_user", until=NOW.isoformat())]
+        page = (await person.get(f"/mails/{mail}")).text
+        assert "put off" in page
+        assert "You put it off until 01 Mar 2026, 12:00 UTC." in page
 
     async def test_a_deleted_mail_still_has_its_page(self, world: World, person: httpx.AsyncClient):
         mail = world.add()
