@@ -1,5 +1,8 @@
 """The time from a mail that is in the mailbox to its text, with IDLE, on a Dovecot.
 
+Dovecot gathers changes for 500 ms before it tells a client that idles (measured: 500 to 505 ms
+from APPEND to EXISTS); the rest is Mailroom.
+
 python -m bench.imap [--mails 60]
 """
 
