@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from temporalio import activity
 
 from activities.words import said
-from mailroom.models.email_reply import Heard, PostponeInput
+from mailroom.models.email_reply import PostponeInput
 from mailroom.models.owner import Owner
 from mailroom.models.rows import Change
 from mailroom.models.when import next_at
@@ -23,7 +23,7 @@ class Postpone:
     @activity.defn
     async def postpone(self, request: PostponeInput) -> datetime:
         """Time zones are files: they are asked here and not in the workflow."""
-        until = self.until(request.word, self.owners[request.mail.owner])
+        until = self.until(request)
         snoozed = isinstance(request.word.command, Snooze)
         known = {"snoozed_until": until} if snoozed else {"send_at": until}
         await self.store.enter(
@@ -38,7 +38,8 @@ class Postpone:
         )
         return until
 
-    def until(self, word: Heard, owner: Owner) -> datetime:
+    def until(self, request: PostponeInput) -> datetime:
+        word, owner = request.word, self.owners[request.mail.owner]
         match word.command:
             case Snooze(length=length):
                 return word.at + length
@@ -47,4 +48,4 @@ class Postpone:
             case Approve(after=after) if after is not None:
                 return word.at + after
             case _:
-                return word.at + owner.send_after
+                return word.at + (request.send_after or timedelta(0))

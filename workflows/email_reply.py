@@ -197,7 +197,7 @@ class EmailReplyWorkflow:
         """Waits for the time that the owner named; False if they have another word till then."""
         progress = self.progress
         if progress.send_at is None:
-            if not (approval.later or self.input.send_later):
+            if not (approval.later or self.input.send_after):
                 return True
             progress.send_at = await self.postpone(MailState.USER_APPROVED)
             progress.approved, progress.word = progress.word, None
@@ -228,6 +228,7 @@ class EmailReplyWorkflow:
                 step=self.next_step(),
                 state=state,
                 word=self.progress.word,
+                send_after=self.input.send_after,
             ),
             **retry_policies.of_record(self.progress.word.command.kind),
         )

@@ -160,7 +160,7 @@ class Intake:
             attempts=self._attempts,
             text_after=_later(may_text_at(owner, now, vip=vip), now),
             vip=vip,
-            send_later=owner.send_after > timedelta(0),
+            send_after=owner.send_after or None,
         )
 
     def _list(self, mail: MailRef) -> None:

@@ -78,7 +78,7 @@ class EmailReplyInput(Frozen):
     attempts: int = Field(description="of each stage, the first included")
     text_after: datetime | None = Field(default=None, description="the owner's hours begin")
     vip: bool = False
-    send_later: bool = Field(default=False, description="the owner lets approved replies wait")
+    send_after: timedelta | None = Field(default=None, description="approved replies wait so long")
     carried: Progress | None = None
 
 
@@ -158,6 +158,7 @@ class PostponeInput(Frozen):
     step: int
     state: MailState
     word: "Heard"
+    send_after: timedelta | None = Field(default=None, description="if the word names no time")
 
 
 class Sent(Frozen):
