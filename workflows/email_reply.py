@@ -23,6 +23,7 @@ from mailroom.models.email_reply import (
     Draft,
     DraftReplyInput,
     EmailReplyInput,
+    Heard,
     Notice,
     Outcome,
     OwnersWord,
@@ -199,8 +200,9 @@ class EmailReplyWorkflow:
         if progress.send_at is None:
             if not (approval.later or self.input.send_after):
                 return True
-            progress.send_at = await self.postpone(MailState.USER_APPROVED)
+            # From here on another word may follow.
             progress.approved, progress.word = progress.word, None
+            progress.send_at = await self.postpone(MailState.USER_APPROVED, progress.approved)
         self.show()
         if not await self.until(self.spoken, progress.send_at):
             return True
@@ -210,27 +212,27 @@ class EmailReplyWorkflow:
 
     async def snooze(self) -> None:
         progress = self.progress
-        progress.snoozed_until = await self.postpone(MailState.AWAITING_USER)
-        progress.word = None
+        said, progress.word = progress.word, None
+        progress.snoozed_until = await self.postpone(MailState.AWAITING_USER, said)
         self.show()
         if not await self.until(self.spoken, progress.snoozed_until):
             progress.texted_revision = 0
         progress.snoozed_until = None
 
-    async def postpone(self, state: MailState) -> datetime:
+    async def postpone(self, state: MailState, word: Heard | None) -> datetime:
+        assert word is not None
         if self.progress.state is not state:
             self.enter(state)
-        assert self.progress.word is not None
         return await workflow.execute_activity_method(
             Postpone.postpone,
             PostponeInput(
                 mail=self.input.mail,
                 step=self.next_step(),
                 state=state,
-                word=self.progress.word,
+                word=word,
                 send_after=self.input.send_after,
             ),
-            **retry_policies.of_record(self.progress.word.command.kind),
+            **retry_policies.of_record(word.command.kind),
         )
 
     def ask_for_edit(self, instructions: str) -> None:
@@ -405,7 +407,7 @@ class EmailReplyWorkflow:
 
     @workflow.signal(description="Stop waiting for the owner now.")
     def expire(self) -> None:
-        if self.progress.word is None and self.progress.send_at is None:
+        if self.progress.word is None and self.progress.approved is None:
             self.progress.expired = True
 
     @workflow.signal(description="The owner answered by themselves; nothing is sent.")
