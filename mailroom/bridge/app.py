@@ -13,6 +13,7 @@ from mailroom.bridge import (
     pages,
     problems,
     sms,
+    stats,
     twilio,
     webhooks,
     workflows,
@@ -44,6 +45,7 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
         twilio.router,
         *more,
         forget.router,
+        stats.router,
         workflows.router,
     ):
         app.include_router(router)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from mailroom.adapters.links import SignedLinks
+from mailroom.adapters.postgres.analytics import PostgresAnalytics
 from mailroom.adapters.postgres.listen import EventFeed
 from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.texts import PostgresTexts
@@ -47,6 +48,7 @@ class Context:
     forgetting: Forgetting
     views: PostgresViews
     statistics: PostgresStatistics
+    analytics: PostgresAnalytics
     texts: PostgresTexts
     feed: EventFeed
     blobs: Blobs

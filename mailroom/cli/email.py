@@ -120,6 +120,25 @@ def forget(
     forgetting.forget(address, output)
 
 
+@app.command(epilog=EXIT_CODES)
+def stats(
+    *,
+    days: Annotated[int, typer.Option(min=1, max=366, help="The last so many, with today.")] = 30,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Days as CSV into a file, or - for stdout."),
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Shows figures: mails, texts, answers, failures and tokens by day; rates; the latest edits.
+
+    Days are of UTC. "Answer" is the median from text to answer.
+    """
+    from mailroom.cli import stats as figures  # noqa: PLC0415
+
+    figures.stats(days, output, csv)
+
+
 def _decide(mail: str, word: str, revision: int | None, output: Output) -> None:
     from mailroom.cli import decisions  # noqa: PLC0415
 

@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import URL
 
+from mailroom.adapters.postgres.analytics import PostgresAnalytics
 from mailroom.adapters.postgres.forgetting import PostgresForgetting
 from mailroom.adapters.postgres.listen import EventFeed
 from mailroom.adapters.postgres.statistics import PostgresStatistics
@@ -42,6 +43,7 @@ def bridge_context(
         ),
         views=PostgresViews(adapters.engines.read),
         statistics=PostgresStatistics(adapters.engines.read),
+        analytics=PostgresAnalytics(adapters.engines.read, adapters.blobs),
         texts=PostgresTexts(adapters.engines.write),
         feed=feed,
         blobs=adapters.blobs,

@@ -201,6 +201,7 @@ def app_of(world: World, *more: APIRouter, https: bool = False) -> FastAPI:
         forgetting=fake,
         views=fake,
         statistics=fake,
+        analytics=fake,
         texts=fake,
         feed=fake,
         blobs=fake,

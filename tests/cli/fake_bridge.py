@@ -41,6 +41,46 @@ def mail(number: int, state: str = "awaiting_user", **more: Any) -> dict[str, An
     }
 
 
+def figures() -> dict[str, Any]:
+    """What `/workflow/stats` says: nothing on one day, three mails on the next."""
+    quiet = {
+        "mails": 0,
+        "texts": 0,
+        "answers": {"approve": 0, "edit": 0, "ignore": 0, "none": 0},
+        "response_seconds": None,
+        "edits_per_draft": None,
+        "failures": {"draft": 0, "sms": 0, "reply": 0},
+        "input_tokens": 0,
+        "output_tokens": 0,
+    }
+    busy = {
+        "mails": 3,
+        "texts": 4,
+        "answers": {"approve": 1, "edit": 2, "ignore": 0, "none": 0},
+        "response_seconds": 180.0,
+        "edits_per_draft": 0.667,
+        "failures": {"draft": 0, "sms": 1, "reply": 0},
+        "input_tokens": 100,
+        "output_tokens": 20,
+    }
+    rates = {"mails": 3, "approved": 1, "edited": 2, "ignored": 0}
+    edit = {
+        "workflow_id": "email-reply/1",
+        "sender": "John Doe <john@example.com>",
+        "subject": "Meeting",
+        "at": "2026-03-02T10:00:00Z",
+        "instructions": "make it warmer",
+        "diff": "-Regards,\n+Warm regards,",
+    }
+    return {
+        "total": busy,
+        "days": [{"day": "2026-03-01", **quiet}, {"day": "2026-03-02", **busy}],
+        "senders": [{"name": "john@example.com", **rates}],
+        "sources": [{"name": "template meeting", **rates}],
+        "edits": [edit],
+    }
+
+
 @dataclass
 class FakeBridge:
     """Answers from `mails`, and remembers what it was asked. A posted mail with `refuse-me` in
@@ -56,6 +96,8 @@ class FakeBridge:
     now: int = 0
     at_once: int = 0
     refusal: str | None = None
+    figures: dict[str, Any] = field(default_factory=figures)
+    days: list[str] = field(default_factory=list)
 
     def find(self, message_id: str) -> dict[str, Any] | None:
         return next((m for m in self.mails if m["message_id"] == message_id), None)
@@ -106,6 +148,11 @@ def app_of(bridge: FakeBridge) -> FastAPI:
     @app.get("/workflow/failed")
     async def failed(request: Request) -> dict[str, Any]:
         return bridge.page(request, ["failed"])
+
+    @app.get("/workflow/stats")
+    async def stats(days: str) -> dict[str, Any]:
+        bridge.days.append(days)
+        return bridge.figures
 
     @app.post("/workflow/timeout/{message_id:path}", status_code=202)
     async def time_out(message_id: str) -> dict[str, str]:

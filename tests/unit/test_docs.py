@@ -15,7 +15,7 @@ from temporalio import workflow
 
 from mailroom.adapters.settings import ConfigFile, OwnerSection, Settings
 from mailroom.adapters.templates import TemplateDrafter
-from mailroom.bridge import forget, health, owners, sms, twilio, workflows
+from mailroom.bridge import forget, health, owners, sms, stats, twilio, workflows
 from mailroom.bridge.sms import GatewayMessage
 from mailroom.models.names import (
     REASON_BY_OPERATOR,
@@ -144,6 +144,7 @@ def routes() -> set[str]:
         health.router,
         owners.router,
         sms.router,
+        stats.router,
         twilio.router,
         workflows.router,
     ):

@@ -173,6 +173,7 @@ events = Table(
     Column("detail", JSONB, nullable=False),
     _now("at"),
     UniqueConstraint("owner", "message_id", "step", "type"),
+    Index("events_at", "at", postgresql_using="brin"),
 )
 
 monitored_emails = Table(
