@@ -7,11 +7,18 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
-from mailroom.bridge import pages_events, pages_link, pages_login, pages_mail, pages_mails
+from mailroom.bridge import (
+    pages_events,
+    pages_link,
+    pages_login,
+    pages_mail,
+    pages_mails,
+    pages_stats,
+)
 from mailroom.bridge.pages_html import STATIC
 
 router = APIRouter()
-for part in (pages_login, pages_mails, pages_mail, pages_link, pages_events):
+for part in (pages_login, pages_mails, pages_mail, pages_link, pages_events, pages_stats):
     router.include_router(part.router)
 
 

@@ -19,6 +19,7 @@ from mailroom.bridge import pages, problems, workflows
 from mailroom.bridge.context import Context, Limits, Secrets
 from mailroom.bridge.flows import NotRunning
 from mailroom.models.email_reply import MailRef, Outcome, OwnersWord, Verdict
+from mailroom.models.figures import Amounts, Day, Figures, KeptEdit, Rates
 from mailroom.models.names import email_reply_id
 from mailroom.models.owner import Owner
 from mailroom.models.states import MailState
@@ -27,6 +28,33 @@ from mailroom.ports import Permanent
 TOKEN = "a-token-for-tests"
 OWNER = Owner(id="owner", addresses=("owner@mailroom.test",), phone="+12025550123")
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def some_figures() -> Figures:
+    """Two mails yesterday, none today."""
+    busy = Amounts(mails=2, texts=3, response_seconds=90.0, edits_per_draft=0.5, input_tokens=1_200)
+    return Figures(
+        total=busy,
+        days=[
+            Day(day=NOW.date() - timedelta(days=1), **dict(busy)),
+            Day(day=NOW.date()),
+        ],
+        senders=[Rates(name="john@example.com", mails=2, approved=1, edited=1, ignored=0)],
+        sources=[Rates(name="template meeting", mails=2, approved=1, edited=1, ignored=0)],
+        edits=[an_edit()],
+    )
+
+
+def an_edit(**known: object) -> KeptEdit:
+    values: dict[str, object] = {
+        "workflow_id": email_reply_id(OWNER.id, "<1@example.com>"),
+        "sender": "John Doe <john@example.com>",
+        "subject": "Meeting tomorrow",
+        "at": NOW,
+        "instructions": "make it warmer",
+        "diff": "-Regards,\n+Warm regards,\n Owner",
+    }
+    return KeptEdit.model_validate(values | known)
 
 
 @dataclass
@@ -40,6 +68,8 @@ class World:
     words: list[OwnersWord] = field(default_factory=list)
     signals: list[str] = field(default_factory=list)
     outcome: Outcome | NotRunning | None = None
+    periods: list[int] = field(default_factory=list)
+    shown: Figures = field(default_factory=some_figures)
     queues: set[asyncio.Queue[MailEvent]] = field(default_factory=set)
     links: SignedLinks = field(default_factory=lambda: SignedLinks("links", "http://pages.test"))
 
@@ -73,7 +103,11 @@ class World:
     async def timeline(self, owner: str, message_id: str) -> list[TimelineEntry]:
         return self.lines
 
-    # Statistics, blobs
+    # Statistics, figures, blobs
+
+    async def figures(self, days: int, owners: Sequence[str] | None = None) -> Figures:
+        self.periods.append(days)
+        return self.shown
 
     async def counts(self, owners: Sequence[str] | None = None) -> Counts:
         states = [row.current_state for row in self.rows]
