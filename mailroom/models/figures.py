@@ -31,7 +31,7 @@ class Amounts(BaseModel, frozen=True):
     is of what happened in it."""
 
     mails: int = 0
-    texts: int = Field(default=0, description="texts about drafts, with their reminders")
+    texts: int = Field(default=0, description="with drafts; a long draft takes several")
     answers: Answers = Answers()
     response_seconds: float | None = Field(default=None, description="median from text to answer")
     edits_per_draft: float | None = Field(default=None, description="mean")
