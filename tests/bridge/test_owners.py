@@ -70,14 +70,14 @@ class Two:
 
 @pytest.fixture(scope="module")
 async def two(
-    env: WorkflowEnvironment, database: URL, tmp_path_factory: pytest.TempPathFactory
+    own_env: WorkflowEnvironment, database: URL, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Two]:
     folder = tmp_path_factory.mktemp("two")
     async with (
         gateway_running() as gateway,
         sink_running() as usual,
         sink_running() as bobs,
-        two_on(env, database, folder, gateway, usual, bobs) as both,
+        two_on(own_env, database, folder, gateway, usual, bobs) as both,
     ):
         yield both
 

@@ -20,17 +20,17 @@ HOSTILE = "=HYPERLINK(1)"
 
 @pytest.fixture(scope="module")
 async def own(
-    env: WorkflowEnvironment,
+    own_env: WorkflowEnvironment,
     database: URL,
     gateway: Gateway,
     sink: Sink,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[House]:
     settings = settings_for(
-        tmp_path_factory.mktemp("stats"), gateway, sink, temporal_address=address_of(env)
+        tmp_path_factory.mktemp("stats"), gateway, sink, temporal_address=address_of(own_env)
     )
     named = await another_database(database, "stats")
-    async with house_on(env, settings, named, gateway, sink) as house:
+    async with house_on(own_env, settings, named, gateway, sink) as house:
         yield house
 
 

@@ -20,6 +20,17 @@ async def waiting(house: House, sender: str, marker: str, body: str = "Hi") -> A
     return accepted
 
 
+async def is_listed(house: House, accepted: Accepted) -> None:
+    """Mails are listed as pending a moment after they were accepted."""
+
+    async def listed() -> bool:
+        row = await house.row(accepted)
+        lines = await house.context.views.timeline(row.owner, row.message_id)
+        return "pending" in [line.type for line in lines]
+
+    await eventually(listed)
+
+
 async def rows_of(house: House, accepted: Accepted) -> dict[str, int]:
     counts = {}
     async with house.adapters.engines.read.connect() as connection:
@@ -47,6 +58,8 @@ async def test_one_person_is_forgotten_and_nobody_else(dev_house: House, marker:
         await dev_house.reached(ignored, MailState.USER_IGNORED)
         kept = await waiting(dev_house, other, f"three {marker}")
         row = await dev_house.row(theirs)
+        for accepted in (theirs, ignored, kept):
+            await is_listed(dev_house, accepted)
         answer = await http.post("/emails/forget", json={"address": person}, headers=AUTHORIZED)
         assert answer.status_code == 200, answer.text
         counts = answer.json()
