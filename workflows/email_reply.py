@@ -407,8 +407,10 @@ class EmailReplyWorkflow:
 
     @workflow.signal(description="Stop waiting for the owner now.")
     def expire(self) -> None:
-        if self.progress.word is None and self.progress.approved is None:
-            self.progress.expired = True
+        progress = self.progress
+        # What was approved is not waited for, unless sending it failed.
+        if progress.word is None and (progress.approved is None or progress.failed_stage):
+            progress.expired = True
 
     @workflow.signal(description="The owner answered by themselves; nothing is sent.")
     def supersede(self, by: SupersededBy = SupersededBy.OWNER) -> None:
