@@ -23,7 +23,7 @@ from mailroom.adapters.postgres.migrate import upgrade
 from mailroom.local.servers import postgres_server
 from mailroom.local.toolchain import time_skipping_server
 from mailroom.models.arrival import Accepted
-from mailroom.models.email_reply import OwnersWord
+from mailroom.models.email_reply import OwnersWord, SupersededBy
 from mailroom.models.states import MailState
 
 FOLDER = Path(__file__).parent / "histories"
@@ -103,6 +103,38 @@ async def ignored_by_triage(house: House) -> Accepted:
     return await arrival(house, Auto_Submitted="auto-replied")
 
 
+async def sent_later_after_a_change(house: House) -> Accepted:
+    accepted = await arrival(house)
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await say(house, accepted, "1 in 2h")
+    await reached(house, accepted, MailState.USER_APPROVED)
+    await say(house, accepted, "2 decline")
+    await texted(house, 2)
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await say(house, accepted, "1 in 1h")
+    await reached(house, accepted, MailState.USER_APPROVED)
+    await house.skip(hours=2)
+    return accepted
+
+
+async def put_off_and_asked_again(house: House) -> Accepted:
+    accepted = await arrival(house)
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await say(house, accepted, "4h")
+    await house.skip(hours=5)
+    await texted(house, 2)
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await say(house, accepted, "1")
+    return accepted
+
+
+async def answered_by_the_owner_elsewhere(house: House) -> Accepted:
+    accepted = await arrival(house)
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await house.context.flows.supersede(accepted.workflow_id, SupersededBy.OWNER)
+    return accepted
+
+
 STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
     story.__name__: story
     for story in (
@@ -112,6 +144,9 @@ STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
         send_unknown_and_sent_again,
         timed_out,
         ignored_by_triage,
+        sent_later_after_a_change,
+        put_off_and_asked_again,
+        answered_by_the_owner_elsewhere,
     )
 }
 
