@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from temporalio.client import (
     Client,
+    WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -21,7 +22,14 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from mailroom.adapters.temporal import TemporalUnavailable
-from mailroom.models.email_reply import EmailReplyInput, Outcome, OwnersWord, SayInput, SupersededBy
+from mailroom.models.email_reply import (
+    EmailReplyInput,
+    Outcome,
+    OwnersWord,
+    ReplyOutcome,
+    SayInput,
+    SupersededBy,
+)
 from mailroom.models.names import MAIL_TASK_QUEUE
 from mailroom.models.states import MailState
 from workflows.display import summary
@@ -79,14 +87,14 @@ class ReplyFlows:
     async def decide(self, workflow_id: str, word: OwnersWord, within: timedelta) -> Outcome:
         """Asks by update; raises `NotRunning`, `NoAnswerYet`, `TooBusy` or
         `TemporalUnavailable`."""
-        handle = self._client.get_workflow_handle_for(EmailReplyWorkflow.run, workflow_id)
+        handle = self._reply(workflow_id)
         async with _answered(within):
             return await handle.execute_update(EmailReplyWorkflow.decide, word)
 
     async def heard(self, workflow_id: str, word_id: str, within: timedelta) -> Outcome | None:
         """What became of a word, also of a workflow that has ended since; None if it is not
         known (any more)."""
-        handle = self._client.get_workflow_handle_for(EmailReplyWorkflow.run, workflow_id)
+        handle = self._reply(workflow_id)
         try:
             async with _answered(within):
                 return await handle.query(EmailReplyWorkflow.heard, word_id)
@@ -128,6 +136,9 @@ class ReplyFlows:
             return await self._client.service_client.check_health(timeout=HEALTH_TIMEOUT)
         except RPCError:
             return False
+
+    def _reply(self, workflow_id: str) -> WorkflowHandle[EmailReplyWorkflow, ReplyOutcome]:
+        return self._client.get_workflow_handle(workflow_id, result_type=ReplyOutcome)
 
     async def _signal(
         self,
