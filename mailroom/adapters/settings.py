@@ -209,7 +209,7 @@ def owners_of(settings: Settings, config: ConfigFile) -> dict[str, OwnerSection]
     address = (settings.email_address,) if settings.email_address else ()
     known = {
         "addresses": tuple(dict.fromkeys((*address, *config.owner.addresses))),
-        "phone": settings.your_phone_number or config.owner.phone,
+        "phone": config.owner.phone or settings.your_phone_number,
     }
     owner = config.owner.model_copy(update=known)
     return {owner.id: owner}

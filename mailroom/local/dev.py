@@ -115,9 +115,10 @@ async def edges(
     feed = await on_exit.enter_async_context(serving.listening(database))
     held = _secrets(settings)
     context = serving.bridge_context(adapters, settings, held, feed, _temporal_ui(settings))
+    first = next(iter(adapters.owners.values()))
     handset = phone.Phone(
         settings.mailroom_data_dir / "phone.jsonl",
-        settings.your_phone_number or PHONE_OF_NOBODY,
+        first.phone or PHONE_OF_NOBODY,
         f"{settings.bridge_url}/orchestrator/sms-response",
         _webhook_secret(settings),
     )

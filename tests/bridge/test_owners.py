@@ -259,3 +259,12 @@ def test_a_file_that_contradicts_itself(tmp_path: Path, content: str, said: str)
 def test_a_single_owner_needs_no_file(tmp_path: Path, house: House) -> None:
     owners = owners_of(house.settings, load_config_file(tmp_path / "none.toml"))
     assert list(owners) == ["owner"]
+
+
+def test_a_phone_in_the_file_comes_before_that_of_the_environment(
+    tmp_path: Path, house: House
+) -> None:
+    file = tmp_path / "mailroom.toml"
+    file.write_text(f'[owner]\nphone = "{ADA}"\n')
+    [owner] = owners_of(house.settings, load_config_file(file)).values()
+    assert owner.phone == ADA
