@@ -161,8 +161,9 @@ def test_every_route_has_its_example() -> None:
 
 
 def test_examples_of_json_are_json() -> None:
-    for example in blocks("http.md", "json"):
-        json.loads(example)
+    examples = blocks("http.md", "json")
+    assert examples
+    assert all(isinstance(json.loads(example), dict | list) for example in examples)
 
 
 def test_the_example_of_signing_is_believed() -> None:
