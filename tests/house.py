@@ -73,8 +73,10 @@ class House:
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
-        """A worker for a house that has none."""
-        async with worker(self.adapters, self.settings):
+        """A worker for a house that has none, connected by itself: one that stopped may stay
+        registered with its client, which then refuses the next."""
+        client = await temporal.connect(address_of(self.env), self.client.namespace)
+        async with worker(replace(self.adapters, client=client), self.settings):
             yield
 
     async def nothing_waits(self) -> None:
@@ -98,8 +100,9 @@ class House:
 async def house_on(
     env: WorkflowEnvironment, settings: Settings, database: URL, gateway: Gateway, sink: Sink
 ) -> AsyncIterator[House]:
-    async with idle_house_on(env, settings, database, gateway, sink) as house, house.at_work():
-        yield house
+    async with idle_house_on(env, settings, database, gateway, sink) as house:
+        async with worker(house.adapters, settings):
+            yield house
 
 
 @asynccontextmanager
