@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from email import policy
 from email.headerregistry import Address as HeaderAddress
+from email.headerregistry import HeaderRegistry
 
 from mailroom.models.base import Frozen
 from mailroom.models.decoding import guarded
@@ -12,6 +12,8 @@ from mailroom.models.text import one_line
 ADDRESS_LENGTH, ADDRESSES_LENGTH = 320, 16 << 10
 ADDRESSES, RUN_LENGTH = 1_000, 1_000
 
+# Asked for once: the registry makes a new class each time.
+_HEADER = HeaderRegistry()["to"]
 # An address for a name, which the parser would take for the mailbox.
 _BARE_NAME = re.compile(r'(^|,)\s*([^"@,<>():;\\]*@[^",<>():;\\]*)<')
 
@@ -52,7 +54,7 @@ def _parsed(run: str) -> list[Address]:
     if not run.strip() or len(run) > 2 * RUN_LENGTH:
         return []
     clear = run if '"' in run else _BARE_NAME.sub(r'\1"\2"<', run)
-    header = guarded(None, policy.default.header_factory, "to", clear)
+    header = guarded(None, _HEADER, "to", clear)
     if header is None:
         # One that breaks the parser must not hide the others.
         pieces = run.split(",") if "," in run else []

@@ -3,6 +3,7 @@
 from email.header import Header
 from email.headerregistry import BaseHeader, HeaderRegistry
 from email.policy import SMTP, Policy
+from functools import cache
 from typing import Any
 
 
@@ -33,13 +34,19 @@ class _Folded(BaseHeader):
         return f"{self.name}: {self.replace(chr(9), policy.linesep)}{policy.linesep}"
 
 
-def _registry() -> HeaderRegistry:
-    registry = HeaderRegistry()
-    for name in ("from", "to", "subject", "message-id", "in-reply-to", "references"):
-        registry.map_to_type(name, _Folded)
-    return registry
+class _Registry(HeaderRegistry):
+    """For the few headers that we write: asked twice, the standard library's makes two classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kind = cache(super().__getitem__)
+        for name in ("from", "to", "subject", "message-id", "in-reply-to", "references"):
+            self.map_to_type(name, _Folded)
+
+    def __getitem__(self, name: str) -> type[BaseHeader]:
+        return self.kind(name)
 
 
 # RFC 6152: what is beyond ASCII would need a next hop with 8BITMIME.
-ASCII = SMTP.clone(header_factory=_registry(), cte_type="7bit")
+ASCII = SMTP.clone(header_factory=_Registry(), cte_type="7bit")
 UTF8 = ASCII.clone(utf8=True)

@@ -7,6 +7,7 @@ import hashlib
 import re
 from email.message import EmailMessage
 from email.utils import quote
+from functools import lru_cache
 
 import idna
 from email_validator import EmailNotValidError, validate_email
@@ -120,6 +121,8 @@ def _answered(sender: Address | None, reply_to: list[Address]) -> list[Address]:
     return answered
 
 
+# The steps of one mail ask nine times.
+@lru_cache(maxsize=1024)
 def _usable(address: str) -> str:
     """`address` with its domain in ASCII; RFC 5321 §4.1.2 without quoted local parts."""
     try:
