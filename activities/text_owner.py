@@ -32,10 +32,12 @@ class TextOwner:
     async def text_owner(self, request: TextOwnerInput) -> Texted:
         phone = await self.phone(request.mail.owner)
         if request.notice is not Notice.DRAFT:
-            return await self.send(request, phone, [about(request)])
+            texted, last = await self.send(request, phone, [about(request)])
+            await self.log.keep(last)
+            return texted
         async with UnderWay(self.store, _sending(request, phone)) as step:
-            texted = await self.send(request, phone, await self.texts(request))
-            await self.store.enter(*await step.ended(_sent(request, texted)))
+            texted, last = await self.send(request, phone, await self.texts(request))
+            await self.store.enter(*await step.ended(_sent(request, texted, last)))
         return texted
 
     async def phone(self, owner: str) -> str:
@@ -70,16 +72,20 @@ class TextOwner:
             edits_left=MAX_EDITS - request.edits,
         )
 
-    async def send(self, request: TextOwnerInput, phone: str, texts: list[str]) -> Texted:
-        """Every text once: the reference is the key, here and at the provider."""
+    async def send(
+        self, request: TextOwnerInput, phone: str, texts: list[str]
+    ) -> tuple[Texted, SentText]:
+        """Every text once: the reference is the key, here and at the provider. The last one is
+        still to be kept."""
         references = [f"{request.mail.workflow_id}/{request.step}/{n}" for n in range(len(texts))]
         sent = await self.log.sent(references) if activity.info().attempt > 1 else {}
+        rows: list[SentText] = []
         for reference, body in zip(references, texts, strict=True):
-            if reference in sent:
-                continue
-            sent[reference] = await self.texter.send(phone, body, reference)
-            await self.log.keep(_row(request, phone, body, reference, sent[reference]))
-        return Texted(sms_message_id=sent[references[0]], texts=len(texts))
+            if rows:
+                await self.log.keep(rows[-1])
+            taken = sent.get(reference) or await self.texter.send(phone, body, reference)
+            rows.append(_row(request, phone, body, reference, taken))
+        return Texted(sms_message_id=rows[0].provider_id, texts=len(rows)), rows[-1]
 
 
 def about(request: TextOwnerInput) -> str:
@@ -128,7 +134,7 @@ def _sending(request: TextOwnerInput, phone: str) -> Change:
     )
 
 
-def _sent(request: TextOwnerInput, texted: Texted) -> Change:
+def _sent(request: TextOwnerInput, texted: Texted, last: SentText) -> Change:
     now = datetime.now(UTC)
     ends = now + 2 * request.reminder_after if request.reminder_after else None
     return Change(
@@ -146,4 +152,5 @@ def _sent(request: TextOwnerInput, texted: Texted) -> Change:
             error_message=None,
         ),
         detail={"texts": texted.texts, "revision": request.draft and request.draft.revision},
+        text=last,
     )

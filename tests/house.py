@@ -100,9 +100,11 @@ class House:
 async def house_on(
     env: WorkflowEnvironment, settings: Settings, database: URL, gateway: Gateway, sink: Sink
 ) -> AsyncIterator[House]:
-    async with idle_house_on(env, settings, database, gateway, sink) as house:
-        async with worker(house.adapters, settings):
-            yield house
+    async with (
+        idle_house_on(env, settings, database, gateway, sink) as house,
+        worker(house.adapters, settings),
+    ):
+        yield house
 
 
 @asynccontextmanager

@@ -38,6 +38,22 @@ class Columns(Frozen):
     draft_note: str | None = None
 
 
+class Direction(StrEnum):
+    OUTBOUND = "outbound"
+    INBOUND = "inbound"
+
+
+class SentText(Frozen):
+    """One SMS that a provider took."""
+
+    reference: str
+    owner: str
+    message_id: str | None = Field(description="of the mail it is about, if any")
+    to: str
+    body: str
+    provider_id: str
+
+
 class Change(Frozen):
     """A step reached these states, in order; the last is where the mail is now."""
 
@@ -48,6 +64,7 @@ class Change(Frozen):
     columns: Columns = Columns()
     detail: dict[str, str | int | None] = Field(default={}, description="for the timeline")
     closed: bool = Field(default=False, description="nothing follows, also after failed")
+    text: SentText | None = Field(default=None, description="that this step sent last")
 
     @property
     def order(self) -> int:
@@ -70,22 +87,6 @@ class NewDraft(Frozen):
     text: str
     note: str | None = None
     instructions: str | None = None
-
-
-class Direction(StrEnum):
-    OUTBOUND = "outbound"
-    INBOUND = "inbound"
-
-
-class SentText(Frozen):
-    """One SMS that a provider took."""
-
-    reference: str
-    owner: str
-    message_id: str | None = Field(description="of the mail it is about, if any")
-    to: str
-    body: str
-    provider_id: str
 
 
 class SendOutcome(StrEnum):

@@ -8,6 +8,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mailroom.adapters.postgres.texts import KEEP
 from mailroom.models.codes import code_for
 from mailroom.models.email_reply import EXCERPT, Draft, MailRef
 from mailroom.models.names import REASON_LATER_MAIL
@@ -24,7 +25,9 @@ class PostgresEmails:
 
         A change older than the row changes nothing and leaves no line in the timeline.
         """
-        await self._enter(_values(changes), _known(changes), ends=_ends(changes[-1]))
+        besides = [_KEEP_TEXT] if changes[-1].text else []
+        besides += [_RETIRE] if _ends(changes[-1]) else []
+        await self._enter(_values(changes), _known(changes), *besides)
 
     async def enter_draft(self, draft: NewDraft, *changes: Change) -> Draft:
         mail = changes[-1].mail
@@ -60,7 +63,9 @@ class PostgresEmails:
         }
         values = saving | _values(changes, {"code": code, "revision": draft.revision})
         try:
-            saved = await self._enter(values, _known(changes) | named, drafted=True)
+            saved = await self._enter(
+                values, _known(changes) | named, _SAVE_DRAFT, select="code FROM saved"
+            )
         except IntegrityError:
             return None
         if saved == code:
@@ -71,11 +76,10 @@ class PostgresEmails:
         self,
         values: dict[str, object],
         known: dict[str, object],
-        *,
-        ends: bool = False,
-        drafted: bool = False,
+        *besides: str,
+        select: str = "NULL",
     ) -> object:
-        statement = _entering(tuple(sorted(known)), ends=ends, drafted=drafted)
+        statement = _entering(tuple(sorted(known)), besides, select)
         async with self._engine.connect() as connection:
             return await connection.scalar(statement, _storable(values | known))
 
@@ -125,6 +129,7 @@ _ENTER = """
         ORDER BY position
         ON CONFLICT DO NOTHING
     ){besides}
+    SELECT {select}
 """
 
 _LIST_PENDING = text("""
@@ -150,14 +155,13 @@ _LIST_PENDING = text("""
     ON CONFLICT DO NOTHING
 """)
 
-_NOTHING_ELSE = " SELECT NULL"
-
 # Frees the codes of drafts that nobody can answer any more.
 _RETIRE = """, retired AS (
         UPDATE drafts SET live = false
         WHERE owner = :owner AND message_id = :message_id AND live
-    )
-    SELECT NULL"""
+    )"""
+
+_KEEP_TEXT = f", texted AS ({KEEP})"
 
 _SAVE_DRAFT = """, retired AS (
         UPDATE drafts SET live = false
@@ -168,12 +172,11 @@ _SAVE_DRAFT = """, retired AS (
         ON CONFLICT (owner, message_id, revision) DO UPDATE
         SET blob = excluded.blob, length = excluded.length, note = excluded.note
         RETURNING code
-    )
-    SELECT code FROM saved"""
+    )"""
 
 
 @cache
-def _entering(columns: tuple[str, ...], *, ends: bool, drafted: bool) -> TextClause:
+def _entering(columns: tuple[str, ...], besides: tuple[str, ...], select: str) -> TextClause:
     """The statement for a set of known columns; their names are those of `Columns`, never data.
 
     Plain SQL, since building it anew from tables for each step took a fifth of a mail's CPU.
@@ -183,7 +186,8 @@ def _entering(columns: tuple[str, ...], *, ends: bool, drafted: bool) -> TextCla
             names="".join(f", {name}" for name in columns),
             values="".join(f", :{name}" for name in columns),
             changes="".join(f", {name} = excluded.{name}" for name in columns),
-            besides=_SAVE_DRAFT if drafted else _RETIRE if ends else _NOTHING_ELSE,
+            besides="".join(besides),
+            select=select,
         )
     )
 
@@ -207,8 +211,10 @@ def _values(
     entered = [(state, change.detail) for change in changes for state in change.states]
     entered[-1] = (entered[-1][0], {**entered[-1][1], **(detail or {})})
     *earlier, state = [state for state, _ in entered]
+    text = changes[-1].text
     return {
         **_mail(mail),
+        **(text.model_dump(exclude={"owner", "message_id"}) if text else {}),
         "status": processed_status(state).value,
         "processed": is_final(state) or state is MailState.FAILED,
         "step": step,

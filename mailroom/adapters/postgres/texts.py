@@ -14,12 +14,13 @@ _SENT = sql("""
     SELECT reference, provider_id FROM sms_messages
     WHERE direction = 'outbound' AND reference = ANY(:references)
 """)
-_KEEP = sql("""
+KEEP = """
     INSERT INTO sms_messages
         (direction, owner, message_id, number, body, reference, provider_id)
     VALUES ('outbound', :owner, :message_id, :to, :body, :reference, :provider_id)
     ON CONFLICT DO NOTHING
-""")
+"""
+_KEEP = sql(KEEP)
 _STOPPED = sql("SELECT 1 FROM phones WHERE number = :number AND stopped_at IS NOT NULL")
 
 _RECEIVE = sql("""
