@@ -82,13 +82,16 @@ async def stack(
         await until_healthy(http, url, process)
         senders = worlds.Senders(int(env["MAILROOM_SMTP_PORT"]))
         secret = (folder / "webhook-secret").read_text().strip()
+        port = int(env["MAILROOM_PORT"])
+        owner = worlds.Owner(Webhook(secret), port, "/orchestrator/sms-response")
         yield Stack(
             process=psutil.Process(process.pid),
             temporal=f"127.0.0.1:{env['MAILROOM_TEMPORAL_PORT']}",
             senders=senders,
-            owner=worlds.Owner(http, Webhook(secret), f"{url}/orchestrator/sms-response"),
+            owner=owner,
             world=world,
         )
+        owner.close()
         await senders.close()
     process.terminate()
     await process.wait()

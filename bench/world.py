@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import aiosmtplib
-import httpx
 from standardwebhooks import Webhook
 
 PHONE = "+12025550123"
@@ -38,8 +37,7 @@ class World:
     async def gateway(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """HTTP/1.1 with keep-alive: every POST is a text that was taken."""
         while head := await _head(reader):
-            length = int(re.search(rb"content-length: (\d+)", head, re.I)[1])  # type: ignore[index]
-            body = json.loads(await reader.readexactly(length))
+            body = json.loads(await reader.readexactly(_length(head)))
             self.take(body["body"])
             answer = json.dumps({"message_id": body["client_reference"][-40:]}).encode()
             writer.write(
@@ -73,6 +71,10 @@ class World:
             self.replied[mark[0]].set_result(time.perf_counter())
 
 
+def _length(head: bytes) -> int:
+    return int(re.search(rb"content-length: (\d+)", head, re.I)[1])  # type: ignore[index]
+
+
 async def _head(reader: asyncio.StreamReader) -> bytes:
     try:
         return await reader.readuntil(b"\r\n\r\n")
@@ -99,28 +101,49 @@ async def running():  # type: ignore[no-untyped-def]
     sink.close()
 
 
-@dataclass
 class Owner:
-    """Answers texts through the signed webhook."""
+    """Answers texts through the signed webhook, over connections that are kept open."""
 
-    http: httpx.AsyncClient
-    webhook: Webhook
-    url: str
+    def __init__(self, webhook: Webhook, port: int, path: str) -> None:
+        self._webhook = webhook
+        self._port = port
+        self._path = path
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def say(self, message_id: str, body: str) -> None:
         now = datetime.now(UTC)
         content = json.dumps(
             {"message_id": message_id, "from": PHONE, "body": body, "timestamp": now.isoformat()}
         )
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": message_id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self.webhook.sign(message_id, now, content),
-        }
-        response = await self.http.post(self.url, content=content, headers=headers)
-        if response.status_code != 200 or response.json()["outcome"] not in ("accepted", "kept"):
-            raise RuntimeError(f"the webhook answered {response.status_code}: {response.text}")
+        status, answer = await self._post(
+            f"POST {self._path} HTTP/1.1\r\nhost: 127.0.0.1:{self._port}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(content)}\r\n"
+            f"webhook-id: {message_id}\r\nwebhook-timestamp: {int(now.timestamp())}\r\n"
+            f"webhook-signature: {self._webhook.sign(message_id, now, content)}\r\n\r\n{content}"
+        )
+        if b" 200 " not in status or json.loads(answer)["outcome"] not in ("accepted", "kept"):
+            raise RuntimeError(f"the webhook answered {status!r}: {answer!r}")
+
+    async def _post(self, request: str) -> tuple[bytes, bytes]:
+        """The status line and the body of the answer."""
+        reader, writer = await self._connection()
+        writer.write(request.encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        body = await reader.readexactly(_length(head))
+        self._idle.append((reader, writer))
+        return head.partition(b"\r\n")[0], body
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection("127.0.0.1", self._port)
+
+    def close(self) -> None:
+        for _, writer in self._idle:
+            writer.close()
 
 
 def mail(mark: str) -> bytes:

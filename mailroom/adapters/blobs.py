@@ -25,6 +25,7 @@ class ObstoreBlobs:
         self._store = store
         self._root = root
         self._recent: LRUCache[str, bytes] = LRUCache(REMEMBERED_BYTES, getsizeof=len)
+        self._durable_folders: set[Path] = set()
 
     @classmethod
     def at(cls, folder: Path, url: str | None = None) -> "ObstoreBlobs":
@@ -65,7 +66,15 @@ class ObstoreBlobs:
         # obstore renames into place but leaves durability to the operating system. A blob that
         # exists may have been written by somebody who has not come to this line yet.
         if self._root:
-            _sync(self._root / path)
+            self._make_durable(self._root, path)
+
+    def _make_durable(self, root: Path, path: str) -> None:
+        file = root / path
+        _sync(file)
+        _sync(file.parent)
+        if file.parent not in self._durable_folders:
+            _sync(root)
+            self._durable_folders.add(file.parent)
 
     def _remember(self, sha256: str, data: bytes) -> None:
         if len(data) <= LARGEST_REMEMBERED:
@@ -76,10 +85,9 @@ def _path(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256}"
 
 
-def _sync(file: Path) -> None:
-    for path in (file, file.parent, file.parent.parent):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

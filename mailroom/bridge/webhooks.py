@@ -6,7 +6,7 @@ import phonenumbers
 from fastapi import Request
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from pydantic import BaseModel, ValidationError
 
 from mailroom.adapters.postgres.texts import InboundText
@@ -59,8 +59,8 @@ def unprocessable(error: ValidationError) -> Problem:
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {first['msg']}.")
 
 
-def new_limiter() -> MovingWindowRateLimiter:
-    return MovingWindowRateLimiter(MemoryStorage())
+def new_limiter() -> SlidingWindowCounterRateLimiter:
+    return SlidingWindowCounterRateLimiter(MemoryStorage())
 
 
 def _owner_with(the: Context, number: str) -> str:
@@ -80,7 +80,7 @@ def _e164(number: str) -> str | None:
 
 
 async def _limit_rate(request: Request, number: str, per_minute: int) -> None:
-    limiter: MovingWindowRateLimiter = request.app.state.sms_limiter
+    limiter: SlidingWindowCounterRateLimiter = request.app.state.sms_limiter
     if not await limiter.hit(RateLimitItemPerMinute(per_minute), number):
         problem = Problem(
             HTTPStatus.TOO_MANY_REQUESTS,
