@@ -47,23 +47,32 @@ class Conversation:
         """Safe to repeat: the same text gives the same answer. `keyword` is the carriers' word
         that the provider took the text for, whatever it says."""
         said = Said(command=Reserved(keyword=keyword)) if keyword else parse_word(text.body)
-        found = await self._meant(text, said)
-        resolution = _resolution(found) if isinstance(found, Answerable) else None
-        stored = await self.the.texts.receive(text, resolution)
+        stored, otherwise = await self._received(text, said)
         if stored:
             answer = await self._decide(text, stored)
         else:
-            answer = await self._explain(text, said, found if isinstance(found, Answer) else None)
+            answer = await self._explain(text, said, otherwise)
         kept = await self.the.texts.answer(text, answer.model_dump(mode="json"))
         return Answer.model_validate(kept)
 
-    async def _meant(self, text: InboundText, said: Said) -> Answerable | Answer | None:
-        """The draft the text is about, or why there is none; None if it is no decision."""
+    async def _received(
+        self, text: InboundText, said: Said
+    ) -> tuple[dict[str, object] | None, Answer | None]:
+        """What is kept with the text: the draft it is about. Else why there is none, if the text
+        is a decision at all."""
         if isinstance(said.command, Reserved | Unclear):
-            return None
+            return await self.the.texts.receive(text, None), None
         if said.code:
-            return await self._by_code(text.owner, said.code)
-        found = await self.the.views.waiting(text.owner)
+            unknown = Answer(outcome="unknown_code", text=f"No draft has the code {said.code}.")
+            return await self.the.texts.receive_about(text, said.code), unknown
+        found = await self._only_one(text.owner)
+        if isinstance(found, Answer):
+            return await self.the.texts.receive(text, None), found
+        return await self.the.texts.receive(text, _resolution(found)), None
+
+    async def _only_one(self, owner: str) -> Answerable | Answer:
+        """The only draft that waits, or what to say where there are more or none."""
+        found = await self.the.views.waiting(owner)
         # Without a code a word is about what waits for one, before what is to be sent later.
         waiting = [draft for draft in found if not draft.scheduled] or found
         if len(waiting) == 1:
@@ -85,12 +94,6 @@ class Conversation:
         if isinstance(said.command, Reserved):
             return await self._reserved(text, said.command.keyword)
         return await self._not_understood(text)
-
-    async def _by_code(self, owner: str, code: str) -> Answerable | Answer:
-        found = await self.the.views.by_code(owner, code)
-        if found is None:
-            return Answer(outcome="unknown_code", text=f"No draft has the code {code}.")
-        return found
 
     async def _ask(self, text: InboundText, resolution: Resolution) -> Answer:
         word = OwnersWord(

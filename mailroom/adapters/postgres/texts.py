@@ -23,13 +23,27 @@ KEEP = """
 _KEEP = sql(KEEP)
 _STOPPED = sql("SELECT 1 FROM phones WHERE number = :number AND stopped_at IS NOT NULL")
 
-_RECEIVE = sql("""
+_RECEIVE_WITH = """
     INSERT INTO sms_messages AS s (direction, owner, number, body, provider_id, outcome)
-    VALUES ('inbound', :owner, :number, :body, :provider_id, CAST(:outcome AS jsonb))
+    VALUES ('inbound', :owner, :number, :body, :provider_id, {outcome})
     ON CONFLICT (number, provider_id) WHERE direction = 'inbound' DO UPDATE
     SET outcome = coalesce(s.outcome, excluded.outcome)
     RETURNING outcome
-""")
+"""
+_RECEIVE = sql(_RECEIVE_WITH.format(outcome="CAST(:outcome AS jsonb)"))
+# A code may be that of an older draft; the newest that bore it is meant.
+_RECEIVE_ABOUT = sql(
+    _RECEIVE_WITH.format(
+        outcome="""(
+            SELECT jsonb_build_object('resolution', jsonb_build_object(
+                'workflow_id', w.workflow_id, 'message_id', d.message_id, 'revision', d.revision
+            ))
+            FROM drafts d JOIN workflow_state w USING (owner, message_id)
+            WHERE d.owner = :owner AND d.code = :code
+            ORDER BY d.created_at DESC LIMIT 1
+        )"""
+    )
+)
 _ANSWER = sql("""
     UPDATE sms_messages
     SET outcome = CASE WHEN jsonb_exists(outcome, 'outcome') THEN outcome
@@ -94,8 +108,14 @@ class PostgresTexts:
         delivery stored stays, and is returned."""
         values = text.model_dump() | {"outcome": json.dumps(resolution) if resolution else None}
         async with self._engine.connect() as connection:
-            stored = await connection.scalar(_RECEIVE, values)
-        return None if stored is None else dict(stored)
+            return _outcome(await connection.scalar(_RECEIVE, values))
+
+    async def receive_about(self, text: InboundText, code: str) -> dict[str, Any] | None:
+        """The same for a text that names a draft by its code; None if no draft bore it."""
+        async with self._engine.connect() as connection:
+            return _outcome(
+                await connection.scalar(_RECEIVE_ABOUT, text.model_dump() | {"code": code})
+            )
 
     async def answer(self, text: InboundText, outcome: dict[str, Any]) -> dict[str, Any]:
         """What came of it, and what a redelivery is told: the first answer stays."""
@@ -121,3 +141,7 @@ class PostgresTexts:
         """True once per number and hour, and never after STOP."""
         async with self._engine.connect() as connection:
             return await connection.scalar(_MAY_EXPLAIN, {"number": number}) is not None
+
+
+def _outcome(stored: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if stored is None else dict(stored)

@@ -124,7 +124,6 @@ _WAITING = text(
     " OR s.current_state = 'user_approved' AND s.send_at > now())"
     " ORDER BY d.created_at LIMIT :limit"
 )
-_BY_CODE = text(f"{_ANSWERABLE} AND d.code = :code ORDER BY d.created_at DESC LIMIT 1")
 
 
 class PostgresViews:
@@ -177,11 +176,6 @@ class PostgresViews:
         """Drafts that wait for this owner's word, oldest first."""
         rows = await self._all(_WAITING, owner=owner, answerable=list(ANSWERABLE), limit=limit)
         return [Answerable.model_validate(dict(row)) for row in rows]
-
-    async def by_code(self, owner: str, code: str) -> Answerable | None:
-        """The newest draft that bore this code."""
-        rows = await self._all(_BY_CODE, owner=owner, answerable=list(ANSWERABLE), code=code)
-        return Answerable.model_validate(dict(rows[0])) if rows else None
 
     async def _all(self, query: TextClause, **values: object) -> Sequence[RowMapping]:
         async with self._engine.connect() as connection:
