@@ -73,7 +73,7 @@ WORKFLOWS = [EmailReplyWorkflow, InboxPollWorkflow, MailboxWatchWorkflow, OwnerN
 GRACEFUL_STOP = timedelta(seconds=30)
 # A waiting workflow costs about 0.15 MiB while cached; one beyond is replayed when it is asked,
 # which takes about 10 ms more.
-CACHED_WORKFLOWS = 60
+CACHED_WORKFLOWS = 40
 CONCURRENT_ACTIVITIES = 50
 HEARTBEAT_EVERY = timedelta(seconds=5)
 
