@@ -27,9 +27,10 @@ from mailroom.models.email_reply import (
 from mailroom.models.names import MAIL_TASK_QUEUE
 from mailroom.models.states import MailState
 from mailroom.ports import StoreAway
-from workflows.email_reply import OWN_RETRIES, EmailReplyWorkflow
+from workflows.email_reply import EmailReplyWorkflow
 from workflows.failures import cause, is_ours
 from workflows.sandbox import sandbox
+from workflows.stages import OWN_RETRIES
 
 ATTEMPTS = 3
 
