@@ -44,16 +44,15 @@ from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.schedules import Repeated
 from mailroom.adapters.settings import (
     BadConfiguration,
-    MailServer,
     OwnerSection,
     Settings,
     load_config_file,
     owners_of,
 )
 from mailroom.adapters.sms_gateway import GatewayTexter
+from mailroom.adapters.smtp.configured import own_submission, submission_of
 from mailroom.adapters.smtp.routes import RoutedMailer
-from mailroom.adapters.smtp.submission import SmtpMailer, Submission
-from mailroom.adapters.token_command import token_from
+from mailroom.adapters.smtp.submission import SmtpMailer
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.intake import Intake
 from mailroom.bridge.mailbox_watches import watch_mailboxes
@@ -167,21 +166,6 @@ def _twilio(
     )
 
 
-def _submission(settings: Settings) -> Submission:
-    if not settings.gmail_smtp_server:
-        raise BadConfiguration(
-            "GMAIL_SMTP_SERVER is not set; set it to the server that sends your mail."
-        )
-    password, command = settings.email_password, settings.email_token_command
-    return Submission(
-        host=settings.gmail_smtp_server,
-        port=settings.gmail_smtp_port,
-        username=settings.email_address,
-        password=password.get_secret_value() if password else None,
-        token=partial(token_from, command) if command else None,
-    )
-
-
 def _mailer(settings: Settings, owners: Mapping[str, OwnerSection]) -> RoutedMailer:
     # Loading the authorities takes 10 ms: once, however many owners there are.
     tls = ssl.create_default_context()
@@ -189,21 +173,10 @@ def _mailer(settings: Settings, owners: Mapping[str, OwnerSection]) -> RoutedMai
         address.casefold(): mailer
         for owner in owners.values()
         if owner.smtp
-        for mailer in [SmtpMailer(_own_submission(owner.smtp), tls)]
+        for mailer in [SmtpMailer(own_submission(owner.smtp), tls)]
         for address in owner.addresses
     }
-    return RoutedMailer(SmtpMailer(_submission(settings), tls), own)
-
-
-def _own_submission(server: MailServer) -> Submission:
-    password, command = server.password, server.token_command
-    return Submission(
-        host=server.host,
-        port=server.port,
-        username=server.user,
-        password=password.get_secret_value() if password else None,
-        token=partial(token_from, command) if command else None,
-    )
+    return RoutedMailer(SmtpMailer(submission_of(settings), tls), own)
 
 
 def _draft_reply(adapters: Adapters, settings: Settings, emails: PostgresEmails) -> DraftReply:

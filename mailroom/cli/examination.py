@@ -11,7 +11,7 @@ from mailroom.adapters.settings import (
     load_config_file,
     load_settings,
 )
-from mailroom.cli import drafter, imap, machine, monitor, services, twilio
+from mailroom.cli import drafter, imap, machine, monitor, services, smtp, twilio
 from mailroom.cli.background import health_of
 from mailroom.cli.findings import Finding, Level, failed, ok
 from mailroom.cli.output import Output, plain_table, print_json, show
@@ -47,7 +47,6 @@ async def _all_checks(settings: Settings) -> list[Finding]:
         services.temporal(settings),
         services.postgres(settings),
         services.sms_gateway(settings),
-        services.smtp_server(settings),
         drafter.drafter(settings),
         monitor.email_monitor(settings),
     )
@@ -56,6 +55,7 @@ async def _all_checks(settings: Settings) -> list[Finding]:
         machine.disk(settings),
         *machine.ports(settings, running=running),
         *servers,
+        *await smtp.smtp_servers(settings),
         *await twilio.twilio(settings),
         *await imap.mailboxes(settings),
         services.bridge(settings, health, running=running),

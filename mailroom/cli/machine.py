@@ -7,7 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from urllib.parse import urlsplit
 
-from mailroom.adapters.settings import BadConfiguration, Settings
+from mailroom.adapters.settings import (
+    BadConfiguration,
+    Settings,
+    load_config_file,
+    owners_of,
+)
 from mailroom.cli import background
 from mailroom.cli.findings import Finding, failed, ok, warning
 from mailroom.local.production import check_webhook_secret
@@ -124,15 +129,14 @@ def _webhook_secret(settings: Settings) -> Finding:
 
 def owner(settings: Settings) -> Finding:
     """Whose mail and phone it is, once something leaves this machine."""
-    missing = []
-    if _texts_leave(settings) and not settings.your_phone_number:
-        missing.append("YOUR_PHONE_NUMBER")
-    if settings.gmail_smtp_server and not settings.email_address:
-        missing.append("EMAIL_ADDRESS")
-    if missing:
-        names = " and ".join(missing)
-        return failed("owner", f"{names} not set, though mail or texts go out", f"Set {names}.")
-    return ok("owner", settings.email_address or "you@mailroom.test, for a first look")
+    found = owners_of(settings, load_config_file(settings.mailroom_config)).values()
+    known = ", ".join(address for one in found for address in one.addresses[:1])
+    if _texts_leave(settings) and (without := [one.id for one in found if not one.phone]):
+        mend = "Set YOUR_PHONE_NUMBER, or each owner's phone in mailroom.toml."
+        return failed("owner", f"texts go out, but not to {', '.join(without)}: no phone", mend)
+    if settings.gmail_smtp_server and not known:
+        return failed("owner", "EMAIL_ADDRESS is not set, though mail goes out", "Set it.")
+    return ok("owner", known or "you@mailroom.test, for a first look")
 
 
 def _texts_leave(settings: Settings) -> bool:

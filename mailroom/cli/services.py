@@ -1,18 +1,14 @@
 """Checks of the servers that Mailroom speaks to. Nothing is sent to anybody."""
 
 import asyncio
-import ssl
 from collections.abc import Awaitable
-from datetime import UTC, datetime
 from typing import TypeVar
 
-import aiosmtplib
 import httpx
 
 from mailroom.adapters import temporal as temporal_adapter
 from mailroom.adapters.http import http_client
 from mailroom.adapters.settings import Settings
-from mailroom.adapters.smtp.submission import IMPLICIT_TLS_PORT, SUBMISSION_PORT
 from mailroom.adapters.temporal import TemporalUnavailable
 from mailroom.cli.background import Health
 from mailroom.cli.findings import Finding, failed, ok, warning
@@ -22,7 +18,6 @@ from worker import database_url
 
 SECONDS = 5.0
 PHONE_INSTEAD = "texts go to the phone in the browser"
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 T = TypeVar("T")
 
@@ -121,72 +116,3 @@ async def sms_gateway(settings: Settings) -> Finding:
         mend = "Start it, or correct SMS_GATEWAY_URL."
         return failed("SMS gateway", f"{url} can't be reached ({problem})", mend)
     return ok("SMS gateway", f"{url} answers")
-
-
-async def smtp_server(settings: Settings) -> Finding:
-    if not settings.gmail_smtp_server:
-        return ok("SMTP server", "none: replies go to the outbox")
-    where = f"{settings.gmail_smtp_server}:{settings.gmail_smtp_port}"
-    try:
-        return await _within(_smtp_session(settings, where))
-    except aiosmtplib.SMTPAuthenticationError as error:
-        mend = "Correct EMAIL_ADDRESS and EMAIL_PASSWORD; Gmail wants an app password."
-        return failed("SMTP server", f"{where} refused the login ({error.message})", mend)
-    except (aiosmtplib.SMTPException, OSError) as error:
-        return smtp_problem(where, error)
-
-
-async def _smtp_session(settings: Settings, where: str) -> Finding:
-    """Connects, as a reply would, and logs in."""
-    host, port, password = _route(settings)
-    smtp = aiosmtplib.SMTP(
-        hostname=host,
-        port=port,
-        timeout=SECONDS,
-        use_tls=port == IMPLICIT_TLS_PORT,
-        start_tls=True if port == SUBMISSION_PORT or password else None,
-        tls_context=ssl.create_default_context(),
-    )
-    async with smtp:
-        if password:
-            await smtp.login(settings.email_address or "", password)
-        certificate = smtp.get_transport_info("peercert")
-    return _smtp_answers(where, host, certificate)
-
-
-def _route(settings: Settings) -> tuple[str, int, str | None]:
-    password = settings.email_password
-    return (
-        settings.gmail_smtp_server or "",
-        settings.gmail_smtp_port,
-        password.get_secret_value() if password else None,
-    )
-
-
-def _smtp_answers(where: str, host: str, certificate: dict[str, str] | None) -> Finding:
-    if certificate:
-        end = datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
-        return ok("SMTP server", f"{where} answers; its certificate is valid until {end:%Y-%m-%d}")
-    if host in LOOPBACK:
-        return ok("SMTP server", f"{where} answers")
-    mend = "Use GMAIL_SMTP_PORT=465 or 587, where the connection is encrypted."
-    return warning("SMTP server", f"{where} answers, without encryption", mend)
-
-
-def smtp_problem(where: str, error: Exception) -> Finding:
-    certificate = _certificate_error(error)
-    if certificate:
-        mend = "Correct GMAIL_SMTP_SERVER, or give the server a certificate for that name."
-        problem = f"{where}: its certificate is not trusted ({certificate.verify_message})"
-        return failed("SMTP server", problem, mend)
-    mend = "Correct GMAIL_SMTP_SERVER and GMAIL_SMTP_PORT (465 TLS, 587 STARTTLS)."
-    problem = str(error) or type(error).__name__
-    return failed("SMTP server", f"{where} can't be used ({problem})", mend)
-
-
-def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None

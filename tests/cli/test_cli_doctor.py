@@ -12,7 +12,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 from fake_bridge import FakeBridge, Run
 
-from mailroom.cli import services
+from mailroom.cli import services, smtp
 
 GATEWAY = {"SMS_GATEWAY_URL": "http://127.0.0.1:9"}
 
@@ -141,7 +141,7 @@ def test_a_certificate_that_is_not_trusted_is_told_apart() -> None:
     cause.verify_message = "self-signed certificate"
     error = aiosmtplib.SMTPConnectError("no")
     error.__cause__ = cause
-    found = services.smtp_problem("mail.example.com:465", error)
+    found = smtp.smtp_problem("mail.example.com:465", error)
     assert "self-signed certificate" in found.finding
     assert "certificate" in (found.mend or "")
 
