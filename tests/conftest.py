@@ -1,8 +1,10 @@
 """Real servers, one of each kind for a session, on loopback with free ports."""
 
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -24,6 +26,8 @@ from temporalio.testing import WorkflowEnvironment
 from world import Gateway, Handset, Sink, gateway_running, mail, sink_running
 
 from mailroom.adapters.postgres.migrate import upgrade
+from mailroom.local import dovecot as dovecots
+from mailroom.local.dovecot import HOW_TO_INSTALL
 from mailroom.local.servers import postgres_server
 from mailroom.local.toolchain import temporal_cli, time_skipping_server
 
@@ -123,6 +127,16 @@ async def phone(house: House, bridge: httpx.AsyncClient) -> Handset:
     await house.nothing_waits()
     await house.forget_phone()
     return Handset(bridge, WEBHOOK_SECRET)
+
+
+@pytest.fixture(scope="session")
+async def dovecot_binary() -> Path:
+    found = await dovecots.dovecot_or_debians()
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"No IMAP server: {HOW_TO_INSTALL}.")
+        pytest.skip(f"No IMAP server: {HOW_TO_INSTALL}.")
+    return found
 
 
 @pytest.fixture

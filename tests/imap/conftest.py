@@ -1,6 +1,5 @@
 """A Dovecot, and a house on Temporal's dev server whose worker comes and goes."""
 
-import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,18 +13,8 @@ from temporalio.testing import WorkflowEnvironment
 from world import Gateway, Sink
 
 from mailroom.local import dovecot as dovecots
-from mailroom.local.dovecot import HOW_TO_INSTALL, Dovecot
+from mailroom.local.dovecot import Dovecot
 from mailroom.local.toolchain import temporal_cli
-
-
-@pytest.fixture(scope="session")
-async def dovecot_binary() -> Path:
-    found = await dovecots.dovecot_or_debians()
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"No IMAP server: {HOW_TO_INSTALL}.")
-        pytest.skip(f"No IMAP server: {HOW_TO_INSTALL}.")
-    return found
 
 
 @pytest.fixture(scope="session")
