@@ -198,5 +198,5 @@ def letter(to: str, subject: str, message_id: str, sender: str, **headers: str) 
     mail["Message-ID"] = message_id
     for name, value in headers.items():
         mail[name.replace("_", "-")] = value
-    mail.set_content(f"Hi, {subject.lower()}?")
+    mail.set_content(f"{subject}: what do you say?")
     return mail.as_bytes()
