@@ -38,11 +38,19 @@ processed_emails = Table(
     Column("subject", Text, nullable=False),
     Column("from", Text, nullable=False),
     _time("received_at", nullable=False),
-    Column("blob", Text, nullable=False),
+    Column("blob", Text),
     Column("status", Text, nullable=False),
     _time("processed_at"),
     Column("step", Integer, nullable=False),
+    _time("bodies_removed_at"),
     Index("processed_emails_message_id", "message_id"),
+    Index(
+        "processed_emails_bodies",
+        "processed_at",
+        "workflow_id",
+        postgresql_where=text("bodies_removed_at IS NULL AND processed_at IS NOT NULL"),
+    ),
+    Index("processed_emails_blob", "blob", postgresql_using="hash"),
 )
 
 workflow_state = Table(
@@ -91,6 +99,7 @@ workflow_state = Table(
     Index("workflow_state_timeout", "timeout_at"),
     Index("workflow_state_newest", "owner", "id"),
     Index("workflow_state_created", "created_at"),
+    Index("workflow_state_reply", "reply_blob", postgresql_using="hash"),
 )
 
 drafts = Table(
@@ -100,7 +109,7 @@ drafts = Table(
     Column("message_id", Text, primary_key=True),
     Column("revision", SmallInteger, primary_key=True),
     Column("code", Text, nullable=False),
-    Column("blob", Text, nullable=False),
+    Column("blob", Text),
     Column("length", Integer, nullable=False),
     Column("note", Text),
     Column("instructions", Text),
@@ -108,6 +117,7 @@ drafts = Table(
     _now("created_at"),
     Index("drafts_live_code", "code", "owner", unique=True, postgresql_where=text("live")),
     Index("drafts_code", "code", "owner", "created_at"),
+    Index("drafts_blob", "blob", postgresql_using="hash"),
 )
 
 sms_messages = Table(
@@ -155,7 +165,7 @@ send_markers = Table(
     "send_markers",
     metadata,
     Column("key", Text, primary_key=True),
-    Column("blob", Text, nullable=False),
+    Column("blob", Text),
     _now("claimed_at"),
     Column("outcome", Text),
     Column("response", Text),
@@ -180,7 +190,7 @@ monitored_emails = Table(
     "monitored_emails",
     metadata,
     Column("workflow_id", Text, primary_key=True),
-    Column("monitor_id", Text, nullable=False),
+    Column("monitor_id", Text),
     Column("digest", Text, nullable=False),
     Column("reported", Text),
     _time("asked_at"),
@@ -199,6 +209,14 @@ polls = Table(
     metadata,
     Column("source", Text, primary_key=True),
     _now("polled_at"),
+)
+
+retention = Table(
+    "retention",
+    metadata,
+    Column("what", Text, primary_key=True),
+    _time("older_than", nullable=False),
+    _time("ran_at"),
 )
 
 mailboxes = Table(
