@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from temporalio import activity
 
 from activities.words import said
 from mailroom.models.email_reply import PostponeInput
 from mailroom.models.owner import Owner
+from mailroom.models.postponement import postponed_until
 from mailroom.models.rows import Change
-from mailroom.models.when import next_at
-from mailroom.models.words import Approve, Snooze
+from mailroom.models.words import Snooze
 from mailroom.ports import EmailStore
 
 
@@ -23,7 +23,8 @@ class Postpone:
     @activity.defn
     async def postpone(self, request: PostponeInput) -> datetime:
         """Time zones are files: they are asked here and not in the workflow."""
-        until = self.until(request)
+        zone = self.owners[request.mail.owner].timezone
+        until = postponed_until(request.word, zone, request.send_after)
         snoozed = isinstance(request.word.command, Snooze)
         known = {"snoozed_until": until} if snoozed else {"send_at": until}
         await self.store.enter(
@@ -37,15 +38,3 @@ class Postpone:
             )
         )
         return until
-
-    def until(self, request: PostponeInput) -> datetime:
-        word, owner = request.word, self.owners[request.mail.owner]
-        match word.command:
-            case Snooze(length=length):
-                return word.at + length
-            case Approve(at=at) if at is not None:
-                return next_at(at, owner.timezone, word.at)
-            case Approve(after=after) if after is not None:
-                return word.at + after
-            case _:
-                return word.at + (request.send_after or timedelta(0))

@@ -30,17 +30,45 @@ class TextOwner:
 
     @activity.defn
     async def text_owner(self, request: TextOwnerInput) -> Texted:
+        if request.notice is Notice.DRAFT:
+            return await self.ask(request)
+        if request.notice is Notice.DELEGATED:
+            await self.store.enter(_delegated(request))
+            await self.ask_delegate(request)
+        return await self.tell(request, about(request))
+
+    async def ask(self, request: TextOwnerInput) -> Texted:
         phone = await self.phone(request.mail.owner)
-        if request.notice is not Notice.DRAFT:
-            texted, last = await self.send(request, phone, [about(request)])
-            await self.log.keep(last)
-            return texted
         async with UnderWay(self.store, _sending(request, phone)) as step:
             texted, last = await self.send(request, phone, await self.texts(request))
             await self.store.enter(*await step.ended(_sent(request, texted, last)))
+        if request.delegate:
+            await self.ask_delegate_too(request)
         return texted
 
+    async def tell(self, request: TextOwnerInput, sentence: str) -> Texted:
+        phone = await self.phone(request.mail.owner)
+        texted, last = await self.send(request, phone, [sentence])
+        await self.log.keep(last)
+        return texted
+
+    async def ask_delegate(self, request: TextOwnerInput) -> None:
+        assert request.delegate is not None
+        phone = await self.phone(request.delegate)
+        texts = await self.texts(request, in_place_of=self.owners[request.mail.owner])
+        _, last = await self.send(request, phone, texts, request.delegate)
+        await self.log.keep(last)
+
+    async def ask_delegate_too(self, request: TextOwnerInput) -> None:
+        """The owner was asked: that the delegate can't be is no failure."""
+        try:
+            await self.ask_delegate(request)
+        except Permanent as error:
+            activity.logger.warning("The delegate was not asked: %s", error)
+
     async def phone(self, owner: str) -> str:
+        if owner not in self.owners:
+            raise Permanent(f"{owner} is no owner any more; see mailroom.toml.")
         phone = self.owners[owner].phone
         if not phone:
             raise Permanent("No phone is configured; set YOUR_PHONE_NUMBER.")
@@ -48,12 +76,16 @@ class TextOwner:
             raise Permanent("The phone answered STOP; it is not texted until it says START.")
         return phone
 
-    async def texts(self, request: TextOwnerInput) -> list[str]:
+    async def texts(self, request: TextOwnerInput, in_place_of: Owner | None = None) -> list[str]:
         original = read_mail(await self.blobs.get(request.mail.blob))
         assert request.draft is not None
         draft = (await self.blobs.get(request.draft.blob)).decode()
         body = await unanswered_text(self.blobs, request.earlier, original)
-        return draft_texts(self.prompt(request, original, body, draft), self.sms_format)
+        prompt = self.prompt(request, original, body, draft)
+        if in_place_of:
+            why = f"In place of {in_place_of.name or in_place_of.id}."
+            prompt = prompt.model_copy(update={"note": f"{why} {prompt.note or ''}".strip()})
+        return draft_texts(prompt, self.sms_format)
 
     def prompt(
         self, request: TextOwnerInput, mail: IncomingMail, body: str, draft: str
@@ -73,18 +105,20 @@ class TextOwner:
         )
 
     async def send(
-        self, request: TextOwnerInput, phone: str, texts: list[str]
+        self, request: TextOwnerInput, phone: str, texts: list[str], delegate: str | None = None
     ) -> tuple[Texted, SentText]:
         """Every text once: the reference is the key, here and at the provider. The last one is
         still to be kept."""
-        references = [f"{request.mail.workflow_id}/{request.step}/{n}" for n in range(len(texts))]
+        step = f"{request.step}/{delegate}" if delegate else str(request.step)
+        references = [f"{request.mail.workflow_id}/{step}/{n}" for n in range(len(texts))]
         sent = await self.log.sent(references) if activity.info().attempt > 1 else {}
         rows: list[SentText] = []
         for reference, body in zip(references, texts, strict=True):
             if rows:
                 await self.log.keep(rows[-1])
             taken = sent.get(reference) or await self.texter.send(phone, body, reference)
-            rows.append(_row(request, phone, body, reference, taken))
+            row = _row(request, phone, body, reference, taken)
+            rows.append(row.model_copy(update={"owner": delegate}) if delegate else row)
         return Texted(sms_message_id=rows[0].provider_id, texts=len(rows)), rows[-1]
 
 
@@ -98,6 +132,8 @@ def about(request: TextOwnerInput) -> str:
             return sms_notices.reminder_text(mail.sender, mail.subject, code)
         case Notice.SEND_UNKNOWN:
             return sms_notices.unknown_text(mail.sender, code)
+        case Notice.DELEGATED:
+            return sms_notices.delegated_text(mail.sender, mail.subject, request.delegate or "")
         case _ if request.stage is None or request.stage == "reply":
             return sms_notices.send_failed_text(mail.sender)
         case _:
@@ -153,4 +189,16 @@ def _sent(request: TextOwnerInput, texted: Texted, last: SentText) -> Change:
         ),
         detail={"texts": texted.texts, "revision": request.draft and request.draft.revision},
         text=last,
+    )
+
+
+def _delegated(request: TextOwnerInput) -> Change:
+    """Entered before the delegate is asked, so that their answer finds the draft."""
+    return Change(
+        mail=request.mail,
+        step=request.step,
+        done=True,
+        states=(MailState.AWAITING_USER,),
+        columns=Columns(delegate=request.delegate),
+        detail={"delegate": request.delegate},
     )

@@ -1,6 +1,7 @@
 """One e-mail: a draft, a text to its owner, the owner's word, the reply."""
 
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 
@@ -119,7 +120,7 @@ class EmailReplyWorkflow:
         self.progress.reminded = False
 
     async def owners_word(self) -> Decision:
-        """The owner's word; a reminder after a while, and `Ended` after twice that."""
+        """The owner's word, or their delegate's; `Ended` when there is none."""
         progress = self.progress
         if progress.approved:
             return progress.approved.command
@@ -127,18 +128,27 @@ class EmailReplyWorkflow:
             self.mail.show()
         self.mail.end_if_superseded()
         asked = progress.prompted_at or workflow.now()
-        if (
-            not await self.mail.spoken_by(asked + self.mail.input.reminder_after)
-            and not progress.reminded
-        ):
-            progress.reminded = True
-            await self.telling.tell(Notice.REMINDER)
-        if not await self.mail.spoken_by(asked + 2 * self.mail.input.reminder_after):
+        for wait, prompt in self.prompts():
+            if not await self.mail.spoken_by(asked + wait):
+                await prompt()
+        if not await self.mail.spoken_by(asked + self.longest_wait):
             raise Ended(MailState.TIMEOUT, REASON_NO_ANSWER)
         self.mail.end_if_superseded()
         if progress.word is None:
             raise Ended(MailState.TIMEOUT, REASON_BY_OPERATOR)
         return progress.word.command
+
+    @property
+    def longest_wait(self) -> timedelta:
+        return 2 * self.mail.input.reminder_after
+
+    def prompts(self) -> list[tuple[timedelta, Callable[[], Awaitable[None]]]]:
+        """What happens after how long without an answer, in order."""
+        mail = self.mail.input
+        found = [(mail.reminder_after, self.telling.remind)]
+        if mail.delegate and mail.delegate_after and mail.delegate_after < self.longest_wait:
+            found.append((mail.delegate_after, self.telling.ask_delegate))
+        return sorted(found, key=lambda each: each[0])
 
     async def is_time_to_send(self, approval: Approve) -> bool:
         """Waits for the time that the owner named; False if they have another word till then."""

@@ -45,6 +45,23 @@ class Telling:
         mail.enter(MailState.SMS_SENT)
         mail.enter(MailState.AWAITING_USER)
 
+    async def remind(self) -> None:
+        progress = self.mail.progress
+        if not progress.reminded:
+            progress.reminded = True
+            await self.tell(Notice.REMINDER)
+
+    async def ask_delegate(self) -> None:
+        """From here on both are asked, and the first word counts."""
+        progress = self.mail.progress
+        if progress.delegated:
+            return
+        progress.delegated = True
+        try:
+            await self.text(Notice.DELEGATED)
+        except ActivityError as error:
+            workflow.logger.warning("The delegate could not be texted: %s", cause(error))
+
     async def text(self, notice: Notice) -> None:
         await workflow.execute_activity_method(
             TextOwner.text_owner,
@@ -92,4 +109,5 @@ class Telling:
             stage=progress.failed_stage,
             error=progress.error,
             earlier=self.mail.input.earlier,
+            delegate=self.mail.input.delegate if progress.delegated else None,
         )

@@ -171,6 +171,7 @@ class ConfigFile(Frozen):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if not self.owners:
+            _delegate_of(self.owner, ())
             return self
         if "owner" in self.model_fields_set:
             raise ValueError("There is [owner] or there are [[owners]], not both")
@@ -180,6 +181,7 @@ class ConfigFile(Frozen):
         for owner in self.owners:
             if not owner.addresses:
                 raise ValueError(f"The owner {owner.id} has no addresses; several owners need them")
+            _delegate_of(owner, self.owners)
         return self
 
 
@@ -213,6 +215,16 @@ def owners_of(settings: Settings, config: ConfigFile) -> dict[str, OwnerSection]
     }
     owner = config.owner.model_copy(update=known)
     return {owner.id: owner}
+
+
+def _delegate_of(owner: OwnerSection, owners: tuple[OwnerSection, ...]) -> None:
+    others = {other.id: other for other in owners if other.id != owner.id}
+    if owner.delegate is None:
+        return
+    if owner.delegate not in others:
+        raise ValueError(f"{owner.delegate}, the delegate of {owner.id}, is no other owner")
+    if not others[owner.delegate].phone:
+        raise ValueError(f"{owner.delegate}, the delegate of {owner.id}, has no phone")
 
 
 def _different(what: str, values: list[str]) -> None:

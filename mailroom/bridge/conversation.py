@@ -11,7 +11,7 @@ from mailroom.bridge.flows import NoAnswerYet, NotRunning, TooBusy
 from mailroom.bridge.workflows import closed
 from mailroom.models import sms_notices
 from mailroom.models.base import Frozen
-from mailroom.models.email_reply import Outcome, OwnersWord, SayInput, Verdict
+from mailroom.models.email_reply import VIA_LENGTH, Outcome, OwnersWord, SayInput, Verdict
 from mailroom.models.names import owner_notice_id
 from mailroom.models.words import Reserved, Said, Unclear, parse_word
 
@@ -28,6 +28,7 @@ class Resolution(Frozen):
     workflow_id: str
     message_id: str
     revision: int
+    owner: str | None = None
 
 
 class Answer(Frozen):
@@ -97,7 +98,10 @@ class Conversation:
 
     async def _ask(self, text: InboundText, resolution: Resolution) -> Answer:
         word = OwnersWord(
-            text=text.body, revision=resolution.revision, id=text.provider_id, via="sms"
+            text=text.body,
+            revision=resolution.revision,
+            id=text.provider_id,
+            via=_via(text, resolution),
         )
         try:
             outcome = await self._decided(resolution.workflow_id, word)
@@ -156,7 +160,10 @@ class Conversation:
 def _resolution(draft: Answerable) -> dict[str, object]:
     """Which draft a text is about, as it is stored with the text."""
     meant = Resolution(
-        workflow_id=draft.workflow_id, message_id=draft.message_id, revision=draft.revision
+        workflow_id=draft.workflow_id,
+        message_id=draft.message_id,
+        revision=draft.revision,
+        owner=draft.owner,
     )
     return {"resolution": meant.model_dump()}
 
@@ -165,3 +172,9 @@ def _answer(outcome: str, text: str, resolution: Resolution) -> Answer:
     return Answer(
         outcome=outcome, text=text, message_id=resolution.message_id, resolution=resolution
     )
+
+
+def _via(text: InboundText, resolution: Resolution) -> str:
+    """How it was said, and by whom if not by the mail's owner."""
+    own = resolution.owner in (None, text.owner)
+    return "sms" if own else f"sms, {text.owner}"[:VIA_LENGTH]

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -12,12 +11,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from mailroom.bridge.flows import NotRunning, ReplyFlows
 from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.email_reply import EmailReplyInput, MailRef, SupersededBy
-from mailroom.models.mail import IncomingMail, header_fields, read_mail
+from mailroom.models.mail import IncomingMail, read_mail
 from mailroom.models.names import email_reply_id
 from mailroom.models.owner import Owner, may_text_at
+from mailroom.models.planning import planned, takes
 from mailroom.models.rows import OpenMail
-from mailroom.models.rules import Action, Facts, rule_for
-from mailroom.models.triage import is_one_of, mailbox_forms, not_answerable
+from mailroom.models.triage import is_one_of, mailbox_forms
 from mailroom.ports import Blobs, EmailStore, Permanent
 
 log = structlog.get_logger()
@@ -30,14 +29,6 @@ LISTED_AFTER_SECONDS = 0.25
 
 class NobodysMail(Permanent):
     """A mail to none of the owners; the message says so."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What triage makes of a mail; both None: a draft."""
-
-    not_answerable: str | None = None
-    only_notify: str | None = None
 
 
 class Intake:
@@ -161,6 +152,8 @@ class Intake:
             text_after=_later(may_text_at(owner, now, vip=vip), now),
             vip=vip,
             send_after=owner.send_after or None,
+            delegate=owner.delegate,
+            delegate_after=owner.delegate_after,
         )
 
     def _list(self, mail: MailRef) -> None:
@@ -179,31 +172,6 @@ class Intake:
             await self._store.list_pending(mails)
         except SQLAlchemyError as error:
             log.warning("mails are not listed yet", mails=len(mails), error=str(error))
-
-
-def takes(owner: Owner, address: str) -> bool:
-    return not owner.addresses or is_one_of(address, owner.addresses)
-
-
-def planned(owner: Owner, mail: IncomingMail, arrival: Arrival, recipients: Sequence[str]) -> Plan:
-    """The rules of the field first: no rule of an owner's makes an automatic mail answerable."""
-    why_not = not_answerable(mail, arrival.sender, recipients, owner.addresses)
-    rule = rule_for(owner.rules, _facts(owner, mail, arrival.raw))
-    if why_not or rule is None or rule.action is Action.DRAFT:
-        return Plan(not_answerable=why_not)
-    if rule.action is Action.IGNORE:
-        return Plan(not_answerable=f"Your rule {rule.name!r} ignores it.")
-    return Plan(only_notify=f"Your rule {rule.name!r} only tells you of it.")
-
-
-def _facts(owner: Owner, mail: IncomingMail, raw: bytes) -> Facts:
-    asks_headers = any(rule.header for rule in owner.rules)
-    return Facts(
-        sender=mail.sender.address if mail.sender else "",
-        subject=mail.subject,
-        headers=header_fields(raw) if asks_headers else (),
-        size=mail.size,
-    )
 
 
 def _later(moment: datetime, now: datetime) -> datetime | None:

@@ -150,6 +150,8 @@ def _told(state: MailState, entry: TimelineEntry) -> str:
             return _failed(entry)
         case _S.AWAITING_USER if until := entry.detail.get("until"):
             return f"You put it off until {clock(datetime.fromisoformat(until))}."
+        case _S.AWAITING_USER if delegate := entry.detail.get("delegate"):
+            return f"{delegate} was asked in your place."
         case _:
             return _PLAIN[state].format(through=_through(entry)) + _sent_later(entry)
 

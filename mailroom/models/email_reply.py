@@ -16,6 +16,7 @@ from mailroom.models.words import Decision
 
 EXCERPT = 600
 WORD_LIMIT = 2_000
+VIA_LENGTH = 40
 MAX_EDITS = 10
 
 
@@ -50,6 +51,7 @@ class Progress(BaseModel):
     texted_revision: int = 0
     prompted_at: datetime | None = None
     reminded: bool = False
+    delegated: bool = False
     expired: bool = False
     instructions: str | None = None
     edits: int = 0
@@ -79,6 +81,8 @@ class EmailReplyInput(Frozen):
     text_after: datetime | None = Field(default=None, description="the owner's hours begin")
     vip: bool = False
     send_after: timedelta | None = Field(default=None, description="approved replies wait so long")
+    delegate: str | None = Field(default=None, description="owner asked in their place")
+    delegate_after: timedelta | None = None
     carried: Progress | None = None
 
 
@@ -108,6 +112,7 @@ class Notice(StrEnum):
     ARRIVED = "arrived"
     SUPERSEDED = "superseded"
     REMINDER = "reminder"
+    DELEGATED = "delegated"
     EXPIRED = "expired"
     FAILED = "failed"
     SEND_UNKNOWN = "send_unknown"
@@ -125,6 +130,7 @@ class TextOwnerInput(Frozen):
     stage: Stage | None = None
     error: str | None = None
     earlier: tuple[str, ...] = ()
+    delegate: str | None = Field(default=None, description="who is asked too, once they are")
 
 
 class SayInput(Frozen):
@@ -223,7 +229,7 @@ class OwnersWord(Frozen):
     text: Annotated[str, Field(max_length=WORD_LIMIT), AfterValidator(_not_blank)]
     revision: int | None = None
     id: Annotated[str, Field(max_length=200)] | None = None
-    via: Annotated[str, Field(max_length=40)] | None = None
+    via: Annotated[str, Field(max_length=VIA_LENGTH)] | None = None
 
     @model_validator(mode="before")
     @classmethod

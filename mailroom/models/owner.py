@@ -51,6 +51,10 @@ class Owner(Frozen):
     vips: tuple[str, ...] = Field(default=(), description="addresses, or domains as @example.org")
     vips_at_any_hour: bool = True
     send_after: timedelta = Field(default=timedelta(0), description="an approved reply waits")
+    delegate: str | None = Field(default=None, description="ID of who is asked in their place")
+    delegate_after: timedelta = Field(
+        default=timedelta(hours=12), gt=timedelta(0), description="without an answer"
+    )
     rules: tuple[Rule, ...] = ()
     templates: tuple[Template, ...] = Field(default=(), description="tried before those of all")
 

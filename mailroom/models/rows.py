@@ -25,6 +25,7 @@ class Columns(Frozen):
     edit_iteration: int | None = None
     send_at: datetime | None = None
     snoozed_until: datetime | None = None
+    delegate: str | None = None
     reply_sent_at: datetime | None = None
     reply_message_id: str | None = None
     reply_blob: str | None = None

@@ -19,6 +19,11 @@ def reminder_text(sender_name: str, subject: str, code: str) -> str:
     return _about(sender_name, subject, lambda mail: f"Still waiting: {mail}\n{commands}")
 
 
+def delegated_text(sender_name: str, subject: str, delegate: str) -> str:
+    tail = f"no answer from you yet, so {short(quotable(delegate), 40)} is asked too."
+    return _about(sender_name, subject, lambda mail: f"{mail}: {tail}")
+
+
 def expired_text(sender_name: str, subject: str, hours: int = 48) -> str:
     tail = f"ignored after {hours} h without an answer. Nothing was sent."
     return _about(sender_name, subject, lambda mail: f"{mail}: {tail}")

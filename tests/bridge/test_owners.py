@@ -1,5 +1,6 @@
 """Two owners of one Mailroom: each sees, decides and is texted about their own mail only."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from house import TOKEN, House, address_of, bridge_on, house_on, settings_for
 from sqlalchemy import URL
+from sqlalchemy import text as sql
 from temporalio.testing import WorkflowEnvironment
 from world import Gateway, Handset, Sink, gateway_running, mail, sink_running
 
@@ -37,6 +39,8 @@ id = "bob"
 name = "Bob"
 addresses = ["bob@mailroom.test", "robert@mailroom.test"]
 phone = "{BOB}"
+delegate = "ada"
+delegate_after = "PT6H"
 smtp = {{ host = "127.0.0.1", port = PORT, user = "bob" }}
 """
 
@@ -232,6 +236,71 @@ async def test_the_mail_of_one_owner_answered_by_the_other_still_waits(
     assert adas["current_state"] != MailState.USER_IGNORED
 
 
+# In somebody's place
+
+
+async def handed_over(two: Two, marker: str) -> tuple[str, str]:
+    """Message-ID and code of a mail of Bob's that Ada was asked about."""
+    message_id = await two.drafted(marker, "bob@mailroom.test")
+    code = (await two.bob.get(f"/workflow/{message_id}")).json()["code"]
+    await two.house.skip(hours=7)
+    await two.house.gateway.wait_for(marker, 3)
+    return message_id, code
+
+
+async def test_a_delegate_is_asked_when_the_owner_does_not_answer(two: Two, marker: str) -> None:
+    message_id, code = await handed_over(two, marker)
+    first, asked, told = [text for text in two.house.gateway.texts if marker in text.body]
+    assert [first.to, asked.to, told.to] == [BOB, ADA, BOB]
+    assert "In place of Bob" in asked.body
+    assert f"1=Send 2=Edit 3=Ignore {code}" in asked.body
+    assert "no answer from you yet, so ada is asked too" in told.body
+    assert message_id not in await ids(two.ada), "it is still Bob's mail"
+    answer = await two.phone(ADA).say(f"1 {code}", sender=ADA)
+    assert answer["outcome"] == "accepted"
+    reply = await two.bobs_server.wait_for(f"{marker}@example.com")
+    assert reply["From"] == "Bob <bob@mailroom.test>"
+    row = (await two.bob.get(f"/workflow/{message_id}")).json()
+    assert "sms, ada" in json.dumps(row["timeline"])
+
+
+async def test_a_delegate_who_asks_for_a_change_is_shown_it(two: Two, marker: str) -> None:
+    _, code = await handed_over(two, marker)
+    assert (await two.phone(ADA).say(f"2 decline {code}", sender=ADA))["outcome"] == "accepted"
+    await two.house.gateway.wait_for(marker, 5)
+    *_, to_owner, to_delegate = [t for t in two.house.gateway.texts if marker in t.body]
+    assert [to_owner.to, to_delegate.to] == [BOB, ADA]
+
+
+async def test_the_owner_still_decides(two: Two, marker: str) -> None:
+    _, code = await handed_over(two, marker)
+    assert (await two.phone(BOB).say(f"3 {code}", sender=BOB))["outcome"] == "accepted"
+    late = await two.phone(ADA).say(f"1 {code}", sender=ADA)
+    assert late["outcome"] == "refused"
+    assert two.bobs_server.mails[f"{marker}@example.com"] == []
+
+
+async def test_nobody_stands_in_before_the_time(two: Two, marker: str) -> None:
+    message_id = await two.drafted(marker, "bob@mailroom.test")
+    code = (await two.bob.get(f"/workflow/{message_id}")).json()["code"]
+    answer = await two.phone(ADA).say(f"1 {code}", sender=ADA)
+    assert answer["outcome"] == "unknown_code"
+    assert (await two.phone(BOB).say(f"1 {code}", sender=BOB))["outcome"] == "accepted"
+
+
+async def test_a_code_of_two_drafts_names_neither(two: Two, marker: str) -> None:
+    """One's own draft and one of somebody one stands in for."""
+    _, code = await handed_over(two, marker)
+    own = await two.drafted(f"{marker}own", "ada@mailroom.test")
+    async with two.house.adapters.engines.write.connect() as connection:
+        await connection.execute(
+            sql("UPDATE drafts SET code = :code WHERE message_id = :id"), {"code": code, "id": own}
+        )
+    answer = await two.phone(ADA).say(f"1 {code}", sender=ADA)
+    assert answer["outcome"] == "unknown_code"
+    assert two.bobs_server.mails[f"{marker}@example.com"] == []
+
+
 # The file
 
 
@@ -245,6 +314,11 @@ async def test_the_mail_of_one_owner_answered_by_the_other_still_waits(
         ('[[owners]]\nid = "a"', "has no addresses"),
         ('[owner]\nname = "A"\n[[owners]]\nid = "a"\naddresses = ["a@b.c"]', "not both"),
         ('[[owners]]\nid = "A b"\naddresses = ["a@b.c"]', "id"),
+        ('[owner]\ndelegate = "bob"', "bob, the delegate of owner, is no other owner"),
+        ('[[owners]]\nid = "a"\naddresses = ["a@b.c"]\ndelegate = "a"', "is no other owner"),
+        ('[[owners]]\nid = "a"\naddresses = ["a@b.c"]\ndelegate = "b"\n'
+         '[[owners]]\nid = "b"\naddresses = ["d@b.c"]', "b, the delegate of a, has no phone"),
+        ('[owner]\ndelegate_after = "PT0S"', "delegate_after"),
         ('[owner]\nzone = "Mars/Olympus"', "no time zone"),
         ('[owner]\nhours = { begin = 08:00:00, end = 08:00:00 }', "leave them out"),
     ],

@@ -135,6 +135,15 @@ async def answered_by_the_owner_elsewhere(house: House) -> Accepted:
     return accepted
 
 
+async def asked_a_delegate(house: House) -> Accepted:
+    accepted = await arrival(house)
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await house.skip(hours=7)
+    await texted(house, 3)
+    await say(house, accepted, "1")
+    return accepted
+
+
 STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
     story.__name__: story
     for story in (
@@ -147,8 +156,23 @@ STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
         sent_later_after_a_change,
         put_off_and_asked_again,
         answered_by_the_owner_elsewhere,
+        asked_a_delegate,
     )
 }
+
+OWNERS = """
+[[owners]]
+id = "owner"
+addresses = ["owner@mailroom.test"]
+phone = "+12025550123"
+delegate = "other"
+delegate_after = "PT6H"
+
+[[owners]]
+id = "other"
+addresses = ["other@mailroom.test"]
+phone = "+12025550124"
+"""
 
 
 async def save(name: str, house: House) -> None:
@@ -194,7 +218,11 @@ async def in_a_house(name: str, binary: str, folder: Path) -> None:
         ) as env,
     ):
         await upgrade(database)
-        settings = settings_for(folder, gateway, sink, temporal_address=address_of(env))
+        config = folder / "mailroom.toml"
+        config.write_text(OWNERS)
+        settings = settings_for(
+            folder, gateway, sink, temporal_address=address_of(env), mailroom_config=config
+        )
         async with house_on(env, settings, database, gateway, sink) as house:
             await save(name, house)
 

@@ -90,6 +90,7 @@ workflow_state = Table(
     Column("step", Integer, nullable=False),
     _time("send_at"),
     _time("snoozed_until"),
+    Column("delegate", Text),
     UniqueConstraint("owner", "message_id"),
     UniqueConstraint("workflow_id"),
     ForeignKeyConstraint(
@@ -100,6 +101,7 @@ workflow_state = Table(
     Index("workflow_state_newest", "owner", "id"),
     Index("workflow_state_created", "created_at"),
     Index("workflow_state_reply", "reply_blob", postgresql_using="hash"),
+    Index("workflow_state_delegate", "delegate", postgresql_where=text("delegate IS NOT NULL")),
 )
 
 drafts = Table(

@@ -31,16 +31,30 @@ _RECEIVE_WITH = """
     RETURNING outcome
 """
 _RECEIVE = sql(_RECEIVE_WITH.format(outcome="CAST(:outcome AS jsonb)"))
-# A code may be that of an older draft; the newest that bore it is meant.
+# A code may be that of an older draft; the newest that bore it is meant. Codes differ among the
+# drafts of one owner: one of theirs and one of somebody they stand in for may share a code, and
+# then it names neither.
 _RECEIVE_ABOUT = sql(
     _RECEIVE_WITH.format(
         outcome="""(
+            WITH named AS (
+                (SELECT d.*, w.workflow_id
+                 FROM drafts d JOIN workflow_state w USING (owner, message_id)
+                 WHERE d.owner = :owner AND d.code = :code
+                 ORDER BY d.created_at DESC LIMIT 1)
+                UNION ALL
+                (SELECT d.*, w.workflow_id
+                 FROM workflow_state w JOIN drafts d USING (owner, message_id)
+                 WHERE w.delegate = :owner AND d.code = :code
+                 ORDER BY d.created_at DESC LIMIT 1)
+            )
             SELECT jsonb_build_object('resolution', jsonb_build_object(
-                'workflow_id', w.workflow_id, 'message_id', d.message_id, 'revision', d.revision
+                'workflow_id', workflow_id, 'message_id', message_id, 'revision', revision,
+                'owner', owner
             ))
-            FROM drafts d JOIN workflow_state w USING (owner, message_id)
-            WHERE d.owner = :owner AND d.code = :code
-            ORDER BY d.created_at DESC LIMIT 1
+            FROM named
+            WHERE (SELECT count(*) FROM named WHERE live) < 2
+            ORDER BY live DESC, created_at DESC LIMIT 1
         )"""
     )
 )

@@ -64,10 +64,12 @@ class Answerable(Frozen):
     """A draft as its code names it; `waits` while this very revision can still be answered,
     `scheduled` while its reply is approved and waits for its time."""
 
+    owner: str
     workflow_id: str
     message_id: str
     code: str
     revision: int
+    created_at: datetime
     sender: str
     subject: str
     state: MailState
@@ -89,13 +91,17 @@ _ROWS = """
     FROM workflow_state s JOIN processed_emails p USING (owner, message_id)
 """
 
-_ANSWERABLE = """
-    SELECT s.workflow_id, d.message_id, d.code, d.revision, coalesce(s.email_from, '') AS sender,
-           coalesce(s.email_subject, '') AS subject, s.current_state AS state,
+# `{whose}` is the one condition on owners, so that each half has its index.
+_WAITING_FOR = """
+    SELECT s.owner, s.workflow_id, d.message_id, d.code, d.revision, d.created_at,
+           coalesce(s.email_from, '') AS sender, coalesce(s.email_subject, '') AS subject,
+           s.current_state AS state,
            d.live AND d.revision = s.revision AND s.current_state = ANY(:answerable) AS waits,
            s.current_state = 'user_approved' AND s.send_at IS NOT NULL AS scheduled
     FROM drafts d JOIN workflow_state s USING (owner, message_id)
-    WHERE d.owner = :owner
+    WHERE {whose} AND d.live AND d.revision = s.revision
+      AND (s.current_state = ANY(:answerable)
+           OR s.current_state = 'user_approved' AND s.send_at > now())
 """
 
 
@@ -119,10 +125,9 @@ _TIMELINE = text(
 )
 _RECEIPT = text("SELECT * FROM sms_receipts WHERE provider_id = :provider_id")
 _WAITING = text(
-    f"{_ANSWERABLE} AND d.live AND d.revision = s.revision"
-    " AND (s.current_state = ANY(:answerable)"
-    " OR s.current_state = 'user_approved' AND s.send_at > now())"
-    " ORDER BY d.created_at LIMIT :limit"
+    f"{_WAITING_FOR.format(whose='d.owner = :owner')}"
+    f"UNION ALL {_WAITING_FOR.format(whose='s.delegate = :owner')}"
+    "ORDER BY created_at LIMIT :limit"
 )
 
 
