@@ -148,12 +148,16 @@ def _told(state: MailState, entry: TimelineEntry) -> str:
             return _closed(state, entry)
         case _S.FAILED:
             return _failed(entry)
-        case _S.AWAITING_USER if until := entry.detail.get("until"):
-            return f"You put it off until {clock(datetime.fromisoformat(until))}."
-        case _S.AWAITING_USER if delegate := entry.detail.get("delegate"):
-            return f"{delegate} was asked in your place."
+        case _S.AWAITING_USER if entry.detail.get("until") or entry.detail.get("delegate"):
+            return _waits_on(entry)
         case _:
             return _PLAIN[state].format(through=_through(entry)) + _sent_later(entry)
+
+
+def _waits_on(entry: TimelineEntry) -> str:
+    if delegate := entry.detail.get("delegate"):
+        return f"{delegate} was asked in your place."
+    return f"You put it off until {clock(datetime.fromisoformat(entry.detail['until']))}."
 
 
 def _sent_later(entry: TimelineEntry) -> str:
