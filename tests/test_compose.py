@@ -15,7 +15,8 @@ import pytest
 import typer
 import yaml
 
-from mailroom.adapters.settings import Settings
+from mailroom.adapters.settings import BadConfiguration, Settings
+from mailroom.adapters.twilio import account_of
 from mailroom.cli.main import app as command_line
 from mailroom.local import production
 from mailroom.local.servers import DYNAMIC_CONFIG
@@ -116,8 +117,9 @@ def test_every_variable_to_fill_in_is_in_the_example() -> None:
 
 
 def test_what_must_be_filled_in_is_asked_for() -> None:
-    # A gateway or Twilio: that is asked for by the worker.
-    assert set(re.findall(r"\$\{([A-Z_]+):\?", TEXT)) == set(FILLED_IN) - {"SMS_GATEWAY_URL"}
+    # A gateway or Twilio: that is asked for by worker and bridge.
+    theirs = {"SMS_GATEWAY_URL", "SMS_WEBHOOK_SECRET"}
+    assert set(re.findall(r"\$\{([A-Z_]+):\?", TEXT)) == set(FILLED_IN) - theirs
     with pytest.raises(Missing, match="YOUR_PHONE_NUMBER"):
         environment("worker", YOUR_PHONE_NUMBER="")
 
@@ -147,6 +149,17 @@ def test_worker_and_bridge_have_what_they_need(settings_of: Any) -> None:
     assert {"MAILROOM_TOKEN", "EMAIL_ADDRESS", "YOUR_PHONE_NUMBER"} <= shared
     for name in shared:
         assert environment("worker")[name] == environment("bridge")[name]
+
+
+def test_twilio_needs_no_secret_of_a_gateway(settings_of: Any) -> None:
+    twilio = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "t", "SMS_GATEWAY_URL": ""}
+    number = {"TWILIO_FROM_NUMBER": "+12025550177", "SMS_WEBHOOK_SECRET": ""}
+    bridge = settings_of("bridge", **twilio, **number)
+    assert bridge.sms_webhook_secret is None
+    assert account_of(bridge)
+    assert production._webhook_secret(bridge) is None
+    with pytest.raises(BadConfiguration, match="SMS_WEBHOOK_SECRET"):
+        production._webhook_secret(settings_of("bridge", SMS_WEBHOOK_SECRET=""))
 
 
 def test_a_worker_could_make_its_activities_of_it(settings_of: Any) -> None:

@@ -21,8 +21,8 @@ def worker() -> None:
 def bridge(*, smtp: Smtp = True) -> None:
     """Serves HTTP: the API, the pages, the webhook; and takes mail by SMTP.
 
-    Needs DB_HOST, TEMPORAL_ADDRESS, MAILROOM_TOKEN and SMS_WEBHOOK_SECRET. SIGTERM lets open
-    requests finish. Logs are JSON lines on stdout.
+    Needs DB_HOST, TEMPORAL_ADDRESS, MAILROOM_TOKEN and, unless Twilio sends the texts,
+    SMS_WEBHOOK_SECRET. SIGTERM lets open requests finish. Logs are JSON lines on stdout.
     """
     from mailroom.cli import processes  # noqa: PLC0415
 
