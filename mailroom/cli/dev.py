@@ -5,7 +5,11 @@ from typing import Annotated
 import typer
 
 Samples = Annotated[
-    bool, typer.Option("--samples/--no-samples", help="Let a few mails arrive for a first look.")
+    bool,
+    typer.Option(
+        "--samples/--no-samples",
+        help="Let a few mails arrive for a first look; none where texts or replies go outside.",
+    ),
 ]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import URL
 
 from mailroom.adapters import temporal, twilio
 from mailroom.adapters.postgres.migrate import upgrade
-from mailroom.adapters.settings import Settings
+from mailroom.adapters.settings import Settings, load_config_file, owners_of
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Secrets
 from mailroom.local import inbound, outbox, pages, phone, secrets, serving
@@ -63,6 +63,8 @@ async def stack(settings: Settings, *, samples: bool) -> AsyncIterator[Running]:
         catcher_server = await catcher.listen()
         on_exit.callback(catcher_server.close)
         port = listener.getsockname()[1]
+        # A real phone is not texted about samples, and their senders are nobody to write to.
+        samples = samples and not reaches_outside(settings)
         settings = local(settings, folder, port, inbound.port_of(catcher_server))
         adapters = await on_exit.enter_async_context(
             connected(settings, database, secrets.derived(_token(settings), "links"))
@@ -115,10 +117,9 @@ async def edges(
     feed = await on_exit.enter_async_context(serving.listening(database))
     held = _secrets(settings)
     context = serving.bridge_context(adapters, settings, held, feed, _temporal_ui(settings))
-    first = next(iter(adapters.owners.values()))
     handset = phone.Phone(
         settings.mailroom_data_dir / "phone.jsonl",
-        first.phone or PHONE_OF_NOBODY,
+        _numbers(adapters),
         f"{settings.bridge_url}/orchestrator/sms-response",
         _webhook_secret(settings),
     )
@@ -130,6 +131,11 @@ async def edges(
     await on_exit.enter_async_context(serving.served(create_app(context, routers), listener))
     server = await on_exit.enter_async_context(inbound.receiving(context.intake, settings))
     return inbound.port_of(server)
+
+
+def _numbers(adapters: Adapters) -> dict[str, str]:
+    known = {owner.id: owner.phone for owner in adapters.owners.values() if owner.phone}
+    return known or {next(iter(adapters.owners)): PHONE_OF_NOBODY}
 
 
 def prepared(folder: Path) -> Path:
@@ -157,6 +163,13 @@ def only_one(folder: Path) -> FileLock:
         ) from error
     lock.release()
     return lock
+
+
+def reaches_outside(settings: Settings) -> bool:
+    """Whether texts or replies leave this machine."""
+    texts = settings.sms_gateway_url or twilio.account_of(settings)
+    owners = owners_of(settings, load_config_file(settings.mailroom_config)).values()
+    return bool(texts or settings.gmail_smtp_server or any(owner.smtp for owner in owners))
 
 
 def local(settings: Settings, folder: Path, http_port: int, catcher_port: int) -> Settings:

@@ -25,6 +25,7 @@ MAILS = 50
 
 Say = Annotated[str, Query(max_length=TEXT_LIMIT)]
 Body = Annotated[str, Form(min_length=1, max_length=TEXT_LIMIT)]
+Whose = Annotated[str, Form()]
 
 
 class Left(Frozen):
@@ -46,22 +47,27 @@ def phone_pages(phone: Phone, http: httpx.AsyncClient) -> APIRouter:
     routes = APIRouter(route_class=PageRoute)
 
     @routes.get("/phone")
-    async def phone_page(request: Request, the: The, who: Who, say: Say = "") -> Response:
-        number = the.owners[who.owners[0]].phone
-        shown = {"bubbles": bubbles(phone.texts), "number": number}
-        return render(request, "phone.html", who, shown | _field(say))
+    async def phone_page(
+        request: Request, the: The, who: Who, say: Say = "", owner: str = ""
+    ) -> Response:
+        owner = phone.whose(who, owner)
+        people = [the.owners[one] for one in who.owners if one in phone.numbers]
+        shown = {"number": phone.numbers[owner], "people": people}
+        return render(request, "phone.html", who, shown | _texts(phone, owner) | _field(say))
 
     @routes.get("/phone/texts")
-    async def texts(request: Request, who: Who) -> Response:
-        return render(request, "_bubbles.html", who, {"bubbles": bubbles(phone.texts)})
+    async def texts(request: Request, who: Who, owner: str = "") -> Response:
+        return render(request, "_bubbles.html", who, _texts(phone, phone.whose(who, owner)))
 
     @routes.get("/phone/answer")
-    async def field(request: Request, who: Who, say: Say = "") -> Response:
-        return render(request, "_answer.html", who, _field(say) | {"oob": False})
+    async def field(request: Request, who: Who, say: Say = "", owner: str = "") -> Response:
+        shown = {"oob": False, "owner": phone.whose(who, owner)}
+        return render(request, "_answer.html", who, _field(say) | shown)
 
     @routes.post("/phone")
-    async def answer(request: Request, who: Who, body: Body) -> Response:
-        return _told(request, who, await _answered(phone, http, body))
+    async def answer(request: Request, who: Who, body: Body, owner: Whose = "") -> Response:
+        owner = phone.whose(who, owner)
+        return _told(request, who, owner, await _answered(phone, http, owner, body))
 
     return routes
 
@@ -96,10 +102,16 @@ def streams(phone: Phone, outbox: Outbox) -> APIRouter:
     return routes
 
 
-async def _answered(phone: Phone, http: httpx.AsyncClient, body: str) -> tuple[str, bool]:
+def _texts(phone: Phone, owner: str) -> dict[str, object]:
+    return {"bubbles": bubbles(phone.of(owner)), "owner": owner}
+
+
+async def _answered(
+    phone: Phone, http: httpx.AsyncClient, owner: str, body: str
+) -> tuple[str, bool]:
     """What the webhook said to the owner's text, and whether it took it."""
     try:
-        response = await phone.answer(http, body)
+        response = await phone.answer(http, owner, body)
         said = response.json()
     except (httpx.HTTPError, ValueError) as error:
         raise Problem(
@@ -108,11 +120,12 @@ async def _answered(phone: Phone, http: httpx.AsyncClient, body: str) -> tuple[s
     return said.get("text") or said.get("detail") or response.reason_phrase, response.is_success
 
 
-def _told(request: Request, who: Caller, answer: tuple[str, bool]) -> Response:
+def _told(request: Request, who: Caller, owner: str, answer: tuple[str, bool]) -> Response:
     sentence, taken = answer
     if not is_htmx(request):
-        return back_to(request, "/phone", sentence)
-    return render(request, "_answered.html", who, {"text": sentence, "bad": not taken} | _field(""))
+        return back_to(request, f"/phone?owner={owner}", sentence)
+    shown = {"text": sentence, "bad": not taken, "owner": owner}
+    return render(request, "_answered.html", who, shown | _field(""))
 
 
 def _field(say: str) -> dict[str, object]:

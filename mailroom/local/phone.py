@@ -1,4 +1,4 @@
-"""A phone in the browser: an SMS gateway for texts to the owner, and the owner's answers.
+"""The owners' phones in the browser: an SMS gateway for texts to them, and their answers.
 
 It is the other side of two protocols and knows nothing of workflows: texts arrive by
 `POST {SMS_GATEWAY_URL}/sms/send`, answers leave through the signed webhook.
@@ -7,8 +7,9 @@ It is the other side of two protocols and knows nothing of workflows: texts arri
 import asyncio
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx
@@ -17,16 +18,19 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from standardwebhooks import Webhook
 
-from mailroom.bridge.auth import Who
+from mailroom.bridge.auth import Caller, Who
+from mailroom.bridge.problems import Problem
 
 TEXT_LIMIT = 2_000
 
 
 class PhoneText(BaseModel):
-    """One text on the phone; `to` is None for those that the owner wrote."""
+    """One text; `to` is None for those that an owner wrote, and `sender` says who: the first one
+    where it doesn't."""
 
     id: str
     to: str | None
+    sender: str | None = None
     body: str
     sent_at: datetime
     client_reference: str | None = None
@@ -39,15 +43,21 @@ class SendText(BaseModel):
 
 
 class OwnersText(BaseModel):
+    """`owner`: the caller's first one if it is not given."""
+
     body: str = Field(min_length=1, max_length=TEXT_LIMIT)
+    owner: str = ""
 
 
 class Phone:
-    """Keeps its texts in one file, a line each; they are there after a kill."""
+    """Keeps the texts of all owners in one file, a line each; they are there after a kill.
+    `numbers` are the owners' by their ID, the first owner's first."""
 
-    def __init__(self, file: Path, number: str, webhook_url: str, secret: str) -> None:
+    def __init__(
+        self, file: Path, numbers: Mapping[str, str], webhook_url: str, secret: str
+    ) -> None:
         self._file = file
-        self._number = number
+        self.numbers = numbers
         self._webhook_url = webhook_url
         self._webhook = Webhook(secret)
         self._texts = list(_read(file))
@@ -57,6 +67,23 @@ class Phone:
     @property
     def texts(self) -> list[PhoneText]:
         return self._texts
+
+    def of(self, owner: str) -> list[PhoneText]:
+        """What this owner got and wrote, oldest first; everything where there is but one."""
+        if len(self.numbers) == 1:
+            return self._texts
+        number = self.numbers[owner]
+        first = next(iter(self.numbers.values()))
+        return [text for text in self._texts if number == (text.to or text.sender or first)]
+
+    def whose(self, who: Caller, owner: str) -> str:
+        """The owner that the caller means, or their first one; a problem for somebody else's."""
+        known = [each for each in who.owners if each in self.numbers]
+        if owner in known or (known and not owner):
+            return owner or known[0]
+        raise Problem(
+            HTTPStatus.NOT_FOUND, "No owner of yours has a phone here (phone in mailroom.toml)."
+        )
 
     async def take(self, text: SendText) -> PhoneText:
         """Shows a text, once for each `client_reference`."""
@@ -73,17 +100,21 @@ class Phone:
             )
         )
 
-    async def answer(self, http: httpx.AsyncClient, body: str) -> httpx.Response:
+    async def answer(self, http: httpx.AsyncClient, owner: str, body: str) -> httpx.Response:
         """The owner answers: a signed webhook like any gateway's."""
         text = PhoneText(
-            id=f"in-{uuid.uuid4().hex[:16]}", to=None, body=body, sent_at=datetime.now(UTC)
+            id=f"in-{uuid.uuid4().hex[:16]}",
+            to=None,
+            sender=self.numbers[owner],
+            body=body,
+            sent_at=datetime.now(UTC),
         )
         await self._show(text)
         return await self.deliver(http, text)
 
     async def deliver(self, http: httpx.AsyncClient, text: PhoneText) -> httpx.Response:
         content = _Delivery(
-            message_id=text.id, sender=self._number, body=text.body, timestamp=text.sent_at
+            message_id=text.id, sender=text.sender or "", body=text.body, timestamp=text.sent_at
         ).model_dump_json(by_alias=True)
         now = datetime.now(UTC)
         headers = {
@@ -139,14 +170,14 @@ def router(phone: Phone, http: httpx.AsyncClient) -> APIRouter:
         return {"message_id": (await phone.take(text)).id}
 
     @routes.get("/dev/sms")
-    async def texts(who: Who) -> list[PhoneText]:
+    async def texts(who: Who, owner: str = "") -> list[PhoneText]:
         """Texts to the owner, oldest first."""
-        return [text for text in phone.texts if text.to is not None]
+        return [text for text in phone.of(phone.whose(who, owner)) if text.to is not None]
 
     @routes.post("/dev/sms")
     async def answer(text: OwnersText, who: Who) -> Response:
         """The owner answers, through the signed webhook; its answer is passed on."""
-        response = await phone.answer(http, text.body)
+        response = await phone.answer(http, phone.whose(who, text.owner), text.body)
         kind = response.headers["content-type"]
         return Response(response.content, response.status_code, media_type=kind)
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,13 +12,16 @@ import pytest
 from fastapi import FastAPI
 from page_world import TOKEN, World, app_of, browser
 
+from mailroom.bridge.auth import owner_token
 from mailroom.local.bubbles import bubbles
 from mailroom.local.outbox import Outbox
 from mailroom.local.pages import router
 from mailroom.local.phone import Phone, PhoneText, SendText
+from mailroom.models.owner import Owner
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 PROMPT = 'John: "Meet?"\nDraft: "Yes."\n1=Send 2=Edit 3=Ignore {code}'
+NUMBERS = {"owner": "+12025550123"}
 SECRET = "whsec_bWFpbHJvb20tdGVzdHMtd2ViaG9vay1rZXk="
 
 
@@ -40,7 +44,7 @@ def webhook() -> Webhook:
 
 @pytest.fixture
 def phone(tmp_path: Path) -> Phone:
-    return Phone(tmp_path / "phone.jsonl", "+12025550123", "http://hook.test/", SECRET)
+    return Phone(tmp_path / "phone.jsonl", NUMBERS, "http://hook.test/", SECRET)
 
 
 @pytest.fixture
@@ -102,9 +106,51 @@ async def test_an_answer_goes_through_the_webhook_and_its_sentence_is_shown(
 
 async def test_it_works_without_javascript(webhook: Webhook, person: httpx.AsyncClient):
     answer = await person.post("/phone", data={"body": "2 warmer"})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/phone")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/phone?owner=owner")
     assert "It is sent." in (await person.get("/phone")).text
     assert 'value="2 K7M4 "' in (await person.get("/phone?say=2+K7M4+")).text
+
+
+TWO = {"ada": "+12025550111", "bob": "+12025550122"}
+
+
+async def test_each_owner_has_a_phone_and_speaks_as_themselves(tmp_path: Path):
+    heard: list[dict[str, str]] = []
+
+    def hook(request: httpx.Request) -> httpx.Response:
+        heard.append(json.loads(request.content))
+        return httpx.Response(200, json={})
+
+    phone = Phone(tmp_path / "phone.jsonl", TWO, "http://hook.test/", SECRET)
+    await phone.take(SendText(to=TWO["ada"], body="for Ada"))
+    await phone.take(SendText(to=TWO["bob"], body="for Bob"))
+    async with httpx.AsyncClient(transport=httpx.MockTransport(hook)) as http:
+        await phone.answer(http, "bob", "1")
+    assert [(text["from"], text["body"]) for text in heard] == [(TWO["bob"], "1")]
+    again = Phone(tmp_path / "phone.jsonl", TWO, "http://hook.test/", SECRET)
+    assert [text.body for text in again.of("ada")] == ["for Ada"]
+    assert [text.body for text in again.of("bob")] == ["for Bob", "1"]
+
+
+async def test_the_operator_chooses_a_phone_and_an_owner_has_their_own(
+    tmp_path: Path, outbox: Outbox, webhook: Webhook
+):
+    people = {one: Owner(id=one, name=one.title(), phone=number) for one, number in TWO.items()}
+    phone = Phone(tmp_path / "phone.jsonl", TWO, "http://hook.test/", SECRET)
+    await phone.take(SendText(to=TWO["ada"], body="for Ada"))
+    async with httpx.AsyncClient(transport=httpx.MockTransport(webhook)) as http:
+        app = app_of(World(), router(phone, outbox, http))
+        app.state.context = replace(app.state.context, owners=people)
+        async with browser(app) as operator, browser(app) as bob:
+            await operator.get("/login", params={"token": TOKEN})
+            assert "for Ada" in (await operator.get("/phone")).text
+            page = (await operator.get("/phone?owner=bob")).text
+            assert "for Ada" not in page
+            assert 'href="/phone?owner=ada"' in page
+            assert TWO["bob"] in page
+            await bob.get("/login", params={"token": owner_token(app.state.context, "bob")})
+            assert TWO["bob"] in (await bob.get("/phone")).text
+            assert (await bob.get("/phone?owner=ada")).status_code == 404
 
 
 async def test_a_refusal_of_the_webhook_is_shown(webhook: Webhook, person: httpx.AsyncClient):
