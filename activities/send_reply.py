@@ -12,6 +12,7 @@ from mailroom.models.email_reply import SendReplyInput, Sent
 from mailroom.models.mail import read_mail
 from mailroom.models.owner import Owner
 from mailroom.models.reply import (
+    REPLY,
     NoRecipient,
     ReplyRequest,
     UnsafeHeader,
@@ -70,7 +71,7 @@ class SendReply:
             from_address=own,
             from_name=self.owners[request.mail.owner].name or None,
             text=text,
-            message_id=reply_message_id(request.mail.workflow_id, "reply", own.rpartition("@")[2]),
+            message_id=reply_message_id(request.mail.workflow_id, REPLY, own.rpartition("@")[2]),
             date=request.send_at or (request.word.at if request.word else request.mail.received_at),
         )
 

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from mailroom.models.arrival import Arrival
-from mailroom.models.mail import read_mail
-from mailroom.models.mailbox import Cursor, Found, Mailbox, MailboxWatch, Reading, Watched
+from activities.sent_answers import SentAnswers
+from activities.taking import Taking
+from mailroom.models.mailbox import Cursor, MailboxWatch, Reading, Watched
 from mailroom.ports import (
     Inbox,
     LoginRefused,
@@ -22,8 +21,6 @@ from mailroom.ports import (
     Transient,
 )
 
-log = structlog.get_logger()
-
 # A session is ended and begun anew, so that its workflow's history is cut now and then.
 LONGEST_SESSION = timedelta(hours=6)
 # One that held this long is no failed attempt: the next begins without a pause.
@@ -31,9 +28,6 @@ GOOD_SESSION = timedelta(minutes=1)
 LOGIN_PAUSE = timedelta(minutes=1)
 # A worker that doesn't know a mailbox may be an older one; after so many tries none knows it.
 TRIES_TO_FIND = 12
-# Workflow IDs dedupe within Temporal's retention, which is a day or more: what came before that
-# may be a mail whose workflow is forgotten, and is looked up in the store.
-ID_DEDUPES = timedelta(hours=12)
 
 
 @dataclass
@@ -79,6 +73,7 @@ class WatchMailbox:
     async def not_found(self) -> Watched:
         if activity.info().attempt < TRIES_TO_FIND:
             raise Transient("This worker is not configured for this mailbox.")
+        await self.store.let_go(activity.info().workflow_id or "")
         return Watched.GONE
 
     async def session(self, source: MailSource, begun: _Begun) -> None:
@@ -87,39 +82,15 @@ class WatchMailbox:
         end = datetime.now(UTC) + LONGEST_SESSION
         async with source.open() as session:
             begun.begun = datetime.now(UTC)
-            cursor = _cursor(reading, session)
+            cursor, since = _cursor(reading, session), reading.answer_since
+            sent = SentAnswers(self.inbox, self.store, session, mailbox, since)
             while datetime.now(UTC) < end:
-                cursor = await self.take_new(mailbox, session, cursor, reading.answer_since)
+                answers = await sent.look()
+                taking = Taking(self.inbox, self.store, mailbox, self.most_bytes, answers.answered)
+                cursor = await taking.take_new(session, cursor, since)
+                await sent.settle(answers)
                 await self.store.looked(mailbox)
                 await session.wait()
-
-    async def take_new(
-        self, mailbox: Mailbox, session: MailSession, cursor: Cursor, since: datetime
-    ) -> Cursor:
-        async for found in session.mails(cursor.uid, since, self.most_bytes):
-            raw = found.raw
-            taken = raw is not None and await self.take(mailbox, found, raw)
-            if taken and mailbox.mark_seen:
-                await session.mark_seen(found.uid)
-            cursor = Cursor(uidvalidity=cursor.uidvalidity, uid=found.uid)
-            await self.store.move(mailbox, cursor)
-        return cursor
-
-    async def take(self, mailbox: Mailbox, found: Found, raw: bytes) -> bool:
-        """Whether it was accepted, now or earlier."""
-        if datetime.now(UTC) - found.arrived > ID_DEDUPES:
-            mail = await asyncio.to_thread(read_mail, raw)
-            if await self.store.taken(mailbox.owner, mail.message_id):
-                return True
-        try:
-            await self.inbox.accept(Arrival(raw=raw, sender=None, recipients=(mailbox.address,)))
-        except Exception:
-            if await asyncio.to_thread(_readable, raw):
-                raise
-            # It stays in the mailbox; those behind it must not wait for ever.
-            log.exception("a mail can't be read and is skipped", uid=found.uid)
-            return False
-        return True
 
 
 def _cursor(reading: Reading, session: MailSession) -> Cursor:
@@ -128,14 +99,6 @@ def _cursor(reading: Reading, session: MailSession) -> Cursor:
     if cursor is not None and cursor.uidvalidity == session.uidvalidity:
         return cursor
     return Cursor(uidvalidity=session.uidvalidity, uid=0)
-
-
-def _readable(raw: bytes) -> bool:
-    try:
-        read_mail(raw)
-    except Exception:  # noqa: BLE001  whatever it is that the mail provokes
-        return False
-    return True
 
 
 async def _until_told(session: Coroutine[Any, Any, None]) -> None:

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.email_reply import Draft, MailRef
-from mailroom.models.mailbox import Cursor, Found, Mailbox, Reading
+from mailroom.models.mailbox import Cursor, Folder, Found, Mailbox, Reading
 from mailroom.models.poll import StatusReport, TakenMail
 from mailroom.models.rows import Change, Marker, NewDraft, OpenMail, SendOutcome, SentText
 from mailroom.models.states import ProcessedStatus
@@ -46,6 +46,10 @@ class LoginRefused(Transient):
     """The server is there and does not let us in: somebody has to mend the password."""
 
 
+class NoFolder(Transient):
+    """A mailbox has no folder of that name (yet)."""
+
+
 class SendUnknown(Exception):
     """The final dot may have arrived and no answer came (RFC 1047): never resent by itself."""
 
@@ -56,6 +60,9 @@ class Inbox(Protocol):
     async def accept(self, arrival: Arrival) -> Accepted:
         """Returns once the mail is durable; the same mail again is accepted as not new. Raises
         if it can't be taken right now."""
+
+    async def owner_answered(self, owner: str, message_id: str) -> None:
+        """The owner answered this mail in another program: a draft for it is needless."""
 
 
 class MailMonitor(Protocol):
@@ -96,7 +103,13 @@ class MailSession(Protocol):
 
     def mails(self, after: int, since: datetime, most_bytes: int) -> AsyncIterator[Found]:
         """Mails with a higher UID, in their order; without bytes those that arrived before
-        `since` or are too large."""
+        `since` or are gone."""
+
+    async def sent_folder(self) -> Folder | None:
+        """Where the owner's own mail is; None: nowhere that we know. Raises `NoFolder`."""
+
+    def sent_mails(self, folder: Folder, after: int, since: datetime) -> AsyncIterator[Found]:
+        """The headers of what the owner sent since, like `mails`."""
 
     async def mark_seen(self, uid: int) -> None: ...
 
@@ -124,6 +137,9 @@ class MailboxStore(Protocol):
 
     async def trouble(self, mailbox: Mailbox, problem: str) -> None:
         """Since when is kept from the first of several."""
+
+    async def let_go(self, mailbox_id: str) -> None:
+        """It is not configured any more; nothing of it is a problem."""
 
     async def taken(self, owner: str, message_id: str) -> bool:
         """Whether a mail has been accepted before, however long ago."""

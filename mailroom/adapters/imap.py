@@ -9,28 +9,27 @@ import imaplib
 import re
 import socket
 import ssl
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from threading import Event
 from typing import Any, TypeVar
 
-import structlog
 from imap_tools import MailBox, MailBoxStartTls, MailMessageFlags
 from imap_tools.errors import ImapToolsError, MailboxLoginError, MailboxTaggedResponseError
 from imap_tools.mailbox import BaseMailBox
 
+from mailroom.adapters import imap_mails, imap_sent
+from mailroom.adapters.imap_mails import Described
 from mailroom.adapters.token_command import token_from
-from mailroom.models.mailbox import Found, Mailbox
-from mailroom.ports import LoginRefused, Transient
+from mailroom.models.mailbox import Folder, Found, Mailbox
+from mailroom.ports import LoginRefused, NoFolder, Transient
 
 T = TypeVar("T")
-log = structlog.get_logger()
 
-FOLDER = "INBOX"
+INBOX = "INBOX"
 STARTTLS_PORT = 143
 SOCKET_SECONDS = 60
 # IDLE is issued anew this often (RFC 2177: at least every 29 minutes), so that a connection
@@ -39,18 +38,8 @@ WAIT_SECONDS = 60.0
 DESCRIBED_AT_ONCE = 100
 PROBLEM_LENGTH = 200
 
-_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-_UID = re.compile(rb"\bUID (\d+)")
-_SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
 # Refusals that are not about the password (RFC 5530 §3).
 _BUSY = re.compile(r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG|CONTACTADMIN|OVERQUOTA)\]")
-
-
-@dataclass(frozen=True)
-class Described:
-    uid: int
-    arrived: datetime
-    size: int
 
 
 @dataclass(frozen=True)
@@ -93,19 +82,36 @@ class ImapSession:
         return self._connection.has_idle
 
     async def mails(self, after: int, since: datetime, most_bytes: int) -> AsyncIterator[Found]:
+        async for one in self._described(after, since):
+            yield await self._found(one, since, most_bytes)
+
+    async def sent_folder(self) -> Folder | None:
+        return await self.run(self._connection.sent_folder)
+
+    async def sent_mails(self, folder: Folder, after: int, since: datetime) -> AsyncIterator[Found]:
+        """Leaves the INBOX meanwhile; a session that is given up in the middle is at its end."""
+        await self.run(self._connection.open_folder, folder.name)
+        async for one in self._described(after, since):
+            raw = await self.run(self._connection.header, one.uid) if one.arrived >= since else None
+            yield Found(uid=one.uid, arrived=one.arrived, raw=raw, size=one.size)
+        await self.run(self._connection.open_folder, INBOX)
+
+    async def _described(self, after: int, since: datetime) -> AsyncIterator[Described]:
         uids = await self.run(self._connection.search, after, since)
         for start in range(0, len(uids), DESCRIBED_AT_ONCE):
             batch = uids[start : start + DESCRIBED_AT_ONCE]
             for one in await self.run(self._connection.describe, batch):
-                yield await self._found(one, since, most_bytes)
+                yield one
 
     async def _found(self, one: Described, since: datetime, most_bytes: int) -> Found:
-        raw = None
-        if one.arrived >= since and one.size <= most_bytes:
-            raw = await self.run(self._connection.fetch, one.uid, most_bytes)
-        if one.arrived >= since and raw is None:
-            log.warning("a mail is too large or gone, and skipped", uid=one.uid, size=one.size)
-        return Found(uid=one.uid, arrived=one.arrived, raw=raw)
+        found = Found(uid=one.uid, arrived=one.arrived, raw=None, size=one.size)
+        if one.arrived < since:
+            return found
+        raw = await self.run(self._connection.body, one, most_bytes)
+        if raw is not None:
+            return found.model_copy(update={"raw": raw})
+        header = await self.run(self._connection.header, one.uid)
+        return found.model_copy(update={"raw": header, "too_large": header is not None})
 
     async def mark_seen(self, uid: int) -> None:
         await self.run(self._connection.mark_seen, uid)
@@ -127,6 +133,7 @@ class _Connection:
         self._tls = tls
         self._interrupted = Event()
         self._box: BaseMailBox | None = None
+        self._sent: str | None = None
         self.uidvalidity = 0
         self.has_idle = False
 
@@ -143,7 +150,7 @@ class _Connection:
         # What a server can do may change with the login (RFC 3501 §6.2.3).
         _, capabilities = box.client.capability()
         self.has_idle = b"IDLE" in capabilities[-1].upper().split()
-        box.folder.set(FOLDER, readonly=not self._mailbox.mark_seen)
+        box.folder.set(INBOX, readonly=not self._mailbox.mark_seen)
         _, [uidvalidity] = box.client.response("UIDVALIDITY")
         self.uidvalidity = int(uidvalidity or 0)
         self._told_of_new()
@@ -167,28 +174,37 @@ class _Connection:
         assert self._box is not None, "not opened"
         return self._box
 
-    def search(self, after: int, since: datetime) -> list[int]:
-        """UIDs in their order. Dates have no time and a zone that is the server's, so a day more
-        is asked for."""
+    def open_folder(self, name: str) -> None:
+        """Nothing is marked as read in a folder that is examined (RFC 3501 §6.3.2)."""
+        inbox = name == INBOX
+        self.box.folder.set(name, readonly=not (inbox and self._mailbox.mark_seen))
         self._told_of_new()
-        day = since.astimezone(UTC) - timedelta(days=1)
-        date = f"{day.day}-{_MONTHS[day.month - 1]}-{day.year}"
-        found = self.box.uids(f"UID {after + 1}:* SINCE {date}", charset=None)
-        # `n:*` has the last mail even where its UID is below n (RFC 3501 §6.4.8).
-        return sorted(uid for uid in map(int, found) if uid > after)
+
+    def search(self, after: int, since: datetime) -> list[int]:
+        self._told_of_new()
+        return imap_mails.search(self.box, after, since)
 
     def describe(self, uids: Sequence[int]) -> list[Described]:
-        wanted = ",".join(map(str, uids))
-        _, lines = self.box.client.uid("FETCH", wanted, "(UID INTERNALDATE RFC822.SIZE)")
-        described = {one.uid: one for one in map(_described, lines) if one}
-        return [described[uid] for uid in uids if uid in described]
+        return imap_mails.describe(self.box, uids)
 
-    def fetch(self, uid: int, most_bytes: int) -> bytes | None:
-        """None if it is larger than it was said to be, or gone."""
-        part = f"(BODY.PEEK[]<0.{most_bytes + 1}>)"
-        _, answer = self.box.client.uid("FETCH", str(uid), part)
-        bodies = [bytes(item[1]) for item in answer if isinstance(item, tuple)]
-        return next((body for body in bodies if len(body) <= most_bytes), None)
+    def body(self, one: Described, most_bytes: int) -> bytes | None:
+        """None of what is larger, also where the server says another size."""
+        if one.size > most_bytes:
+            return None
+        return imap_mails.body(self.box, one.uid, most_bytes)
+
+    def header(self, uid: int) -> bytes | None:
+        return imap_mails.header(self.box, uid)
+
+    def sent_folder(self) -> Folder | None:
+        """Looked for until there is one: many programs make it with the first mail."""
+        if self._sent is None:
+            self._sent = self._mailbox.sent_folder or imap_sent.named(self.box)
+        try:
+            return imap_sent.status(self.box, self._sent) if self._sent else None
+        except NoFolder:
+            self._sent = None
+            raise
 
     def mark_seen(self, uid: int) -> None:
         self.box.flag([str(uid)], [MailMessageFlags.SEEN], value=True)
@@ -249,20 +265,6 @@ async def _secret(mailbox: Mailbox) -> str:
     if mailbox.token_command:
         return await token_from(mailbox.token_command)
     return mailbox.password.get_secret_value() if mailbox.password else ""
-
-
-def _described(line: Any) -> Described | None:
-    """None where a line tells of something else, such as another client's flags."""
-    if not isinstance(line, bytes):
-        return None
-    uid, size, arrived = _UID.search(line), _SIZE.search(line), imaplib.Internaldate2tuple(line)
-    if uid is None or size is None or arrived is None:
-        return None
-    return Described(
-        uid=int(uid[1]),
-        size=int(size[1]),
-        arrived=datetime.fromtimestamp(time.mktime(arrived), UTC),
-    )
 
 
 def _refused(mailbox: Mailbox, error: Exception) -> Transient:

@@ -35,6 +35,7 @@ def _of_file(owner: OwnerSection, server: MailServer) -> Mailbox:
         address=owner.email or server.user,
         answer_since=server.answer_since,
         mark_seen=server.mark_seen,
+        sent_folder=server.sent_folder,
     )
 
 
@@ -57,4 +58,5 @@ def _of_environment(settings: Settings, owner: Owner) -> Mailbox:
         address=settings.email_address or user,
         answer_since=settings.imap_answer_since,
         mark_seen=settings.imap_mark_seen,
+        sent_folder=settings.imap_sent_folder,
     )

@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     imap_password: SecretStr | None = None
     imap_answer_since: Annotated[datetime, AfterValidator(_with_zone)] | None = None
     imap_mark_seen: bool = False
+    imap_sent_folder: str | None = None
     email_monitor_url: Url | None = None
     poll_interval: Annotated[int, Field(gt=0)] = 30
     ai_reply_generator_url: Url | None = None
@@ -145,6 +146,7 @@ class MailServer(Frozen):
         default=None, description="of a mailbox"
     )
     mark_seen: bool = Field(default=False, description="of a mailbox")
+    sent_folder: str | None = Field(default=None, description="of a mailbox")
 
     @property
     def password(self) -> SecretStr | None:

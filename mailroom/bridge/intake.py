@@ -89,6 +89,9 @@ class Intake:
         self, owner: Owner, mail: IncomingMail, arrival: Arrival, blob: str
     ) -> Accepted:
         by, superseded = await self._superseded(owner, mail)
+        if arrival.why_not and by is SupersededBy.LATER_MAIL:
+            # No draft will be for both.
+            superseded = []
         reply = self._reply(owner, mail, arrival, blob)
         if by is SupersededBy.LATER_MAIL:
             earlier = tuple(each.blob for each in superseded)
@@ -100,6 +103,10 @@ class Intake:
             if not each.superseded:
                 await self._supersede(each.workflow_id, by)
         return Accepted(reply.mail.workflow_id, mail.message_id, new)
+
+    async def owner_answered(self, owner: str, message_id: str) -> None:
+        """The owner answered this mail in another program: a draft for it is superseded."""
+        await self._supersede(email_reply_id(owner, message_id), SupersededBy.OWNER)
 
     async def _superseded(
         self, owner: Owner, mail: IncomingMail
@@ -145,7 +152,7 @@ class Intake:
         plan = planned(owner, mail, arrival, recipients)
         return EmailReplyInput(
             mail=reference,
-            not_answerable=plan.not_answerable,
+            not_answerable=arrival.why_not or plan.not_answerable,
             only_notify=plan.only_notify,
             reminder_after=self._reminder_after,
             attempts=self._attempts,

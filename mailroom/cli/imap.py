@@ -7,12 +7,16 @@ from mailroom.adapters.mailboxes import mailboxes_of
 from mailroom.adapters.settings import BadConfiguration, Settings, load_config_file, owners_of
 from mailroom.cli.findings import Finding, failed, ok, warning
 from mailroom.models.mailbox import Mailbox
-from mailroom.ports import LoginRefused, Transient
+from mailroom.ports import LoginRefused, NoFolder, Transient
 
 SECONDS = 10.0
 LOG_IN = (
     "Correct IMAP_USER and IMAP_PASSWORD, or the owner's imap in mailroom.toml; Gmail wants an "
     "app password, and IMAP switched on (docs/mailbox.md)."
+)
+SENT_FOLDER = (
+    "Set IMAP_SENT_FOLDER (sent_folder in mailroom.toml) to the folder's name, so that a draft is "
+    "dropped when you answer with another program."
 )
 
 
@@ -32,7 +36,10 @@ async def mailbox(one: Mailbox) -> Finding:
     mend = "Correct IMAP_HOST and IMAP_PORT (993 TLS, 143 STARTTLS)."
     try:
         async with asyncio.timeout(SECONDS), ImapSource(one).open() as session:
-            return _answers(where, has_idle=session.has_idle)
+            folder = await session.sent_folder()
+            return _answers(where, has_idle=session.has_idle, sent=folder.name if folder else None)
+    except NoFolder as error:
+        return warning("mailbox", f"{where} lets us in. {error}", SENT_FOLDER)
     except LoginRefused as error:
         return failed("mailbox", str(error), LOG_IN)
     except Transient as error:
@@ -41,9 +48,13 @@ async def mailbox(one: Mailbox) -> Finding:
         return failed("mailbox", f"{where} does not answer", mend)
 
 
-def _answers(where: str, *, has_idle: bool) -> Finding:
+def _answers(where: str, *, has_idle: bool, sent: str | None) -> Finding:
+    if sent is None:
+        said = f"{where} lets us in; it does not say where the mail that you sent is"
+        return warning("mailbox", said, SENT_FOLDER)
     if has_idle:
-        return ok("mailbox", f"{where} lets us in, and tells of new mail at once (IDLE)")
+        said = f"{where} lets us in, and tells of new mail at once (IDLE)"
+        return ok("mailbox", f"{said}; what you answered elsewhere is seen in {sent!r}")
     return warning(
         "mailbox",
         f"{where} lets us in; it has no IDLE, so new mail is noticed within a minute",

@@ -40,7 +40,14 @@ ssl_key = <{folder}/key.pem
 mail_location = maildir:{folder}/mail/%u
 mail_fsync = always
 auth_failure_delay = 0
-{capability}
+namespace inbox {{
+  inbox = yes
+  mailbox Sent {{
+    auto = create
+    special_use = \\Sent
+  }}
+}}
+{more}
 passdb {{
   driver = passwd-file
   args = scheme=PLAIN username_format=%u {folder}/users/%u
@@ -71,6 +78,24 @@ service stats {{
 }}
 """
 WITHOUT_IDLE = "imap_capability = IMAP4rev1 LITERAL+ UIDPLUS"
+WITHOUT_SENT = """\
+namespace inbox {
+  mailbox Sent {
+    auto = no
+    special_use =
+  }
+}
+"""
+# Whose a token is, Dovecot asks a server, as Google's own do: `{tokens}` and the token.
+LOGIN_BY_OAUTH = """\
+auth_mechanisms = plain login xoauth2
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2
+  args = {folder}/oauth2.conf
+}}
+"""
+TOKENS = "tokeninfo_url = {tokens}\nusername_attribute = email\n"
 
 
 def dovecot() -> Path | None:
@@ -105,7 +130,8 @@ class Dovecot:
     binary: Path
     folder: Path
     port: int
-    capability: str = ""
+    more: str = ""
+    tokens: str = ""
 
     host = "localhost"
 
@@ -122,17 +148,8 @@ class Dovecot:
 
     async def start(self) -> None:
         account = _account()
-        (self.folder / "dovecot.conf").write_text(
-            CONFIG.format(
-                folder=self.folder,
-                port=self.port,
-                user=account.pw_name,
-                group=_group(account),
-                uid=account.pw_uid,
-                gid=account.pw_gid,
-                capability=self.capability,
-            )
-        )
+        (self.folder / "dovecot.conf").write_text(self._config(account))
+        (self.folder / "oauth2.conf").write_text(TOKENS.format(tokens=self.tokens))
         self._hand_over(self.folder)
         self._process = await asyncio.create_subprocess_exec(
             self.binary, "-F", "-c", self.folder / "dovecot.conf",
@@ -143,6 +160,18 @@ class Dovecot:
             **_as_user(account),
         )  # fmt: skip
         await self._until_listening()
+
+    def _config(self, account: pwd.struct_passwd) -> str:
+        by_token = LOGIN_BY_OAUTH.format(folder=self.folder) if self.tokens else ""
+        return CONFIG.format(
+            folder=self.folder,
+            port=self.port,
+            user=account.pw_name,
+            group=_group(account),
+            uid=account.pw_uid,
+            gid=account.pw_gid,
+            more=self.more + by_token,
+        )
 
     async def _until_listening(self) -> None:
         async with asyncio.timeout(START_SECONDS):
@@ -189,12 +218,15 @@ def _as_user(account: pwd.struct_passwd) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def running(binary: Path, port: int, capability: str = "") -> AsyncIterator[Dovecot]:
-    """In a folder in /tmp: its sockets need a short path that everybody may enter."""
+async def running(
+    binary: Path, port: int, more: str = "", tokens: str = ""
+) -> AsyncIterator[Dovecot]:
+    """In a folder in /tmp: its sockets need a short path that everybody may enter. `more` is
+    configuration; `tokens` is a URL that an access token is put after to learn whose it is."""
     folder = Path(tempfile.mkdtemp(prefix="dovecot-", dir="/tmp"))
     try:
         await certify("DNS:localhost", folder)
-        server = Dovecot(binary, folder, port, capability=capability)
+        server = Dovecot(binary, folder, port, more=more, tokens=tokens)
         await server.start()
         try:
             yield server

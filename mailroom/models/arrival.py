@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Arrival:
-    """A mail and its envelope. `sender` None: not known (imported); "": the null path."""
+    """A mail and its envelope. `sender` None: not known (imported); "": the null path. `why_not`
+    is why it is only shown, where its source knows that it can't or needn't be answered."""
 
     raw: bytes
     sender: str | None
     recipients: Sequence[str]
+    why_not: str | None = None
 
 
 @dataclass(frozen=True)

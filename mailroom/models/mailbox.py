@@ -9,6 +9,7 @@ from mailroom.models.base import Frozen
 from mailroom.models.names import mailbox_id
 
 IMAP = "imap"
+SENT = "sent"
 
 
 class Mailbox(Frozen):
@@ -28,11 +29,28 @@ class Mailbox(Frozen):
         default=None, description="nothing older is answered; None: since it was first seen"
     )
     mark_seen: bool = False
+    sent_folder: str | None = Field(
+        default=None, description="what the owner sent; None: the one that the server says it is"
+    )
+    part: str | None = Field(default=None, description="of an account; None: its INBOX")
 
     @property
     def id(self) -> str:
         """Also the ID of its workflow: another account is another mailbox."""
-        return mailbox_id(self.owner, self.host, self.user)
+        whole = mailbox_id(self.owner, self.host, self.user)
+        return f"{whole}/{self.part}" if self.part else whole
+
+    def sent(self, folder: str) -> "Mailbox":
+        """The account's folder of what the owner sent, as something that is read by itself."""
+        return self.model_copy(update={"part": SENT, "name": f"{self.name}: {folder}"})
+
+
+class Folder(Frozen):
+    """A folder as it is now; `last_uid` may be that of a mail that is gone."""
+
+    name: str
+    uidvalidity: int
+    last_uid: int
 
 
 class Cursor(Frozen):
@@ -56,6 +74,8 @@ class Found(Frozen):
     uid: int
     arrived: datetime
     raw: bytes | None
+    size: int = 0
+    too_large: bool = Field(default=False, description="`raw` is its header only")
 
 
 class MailboxWatch(Frozen):

@@ -22,6 +22,8 @@ from mailroom.models.text import one_line, printable
 
 MAX_RECIPIENTS = 10
 NAME_LENGTH = 200
+REPLY = "reply"
+"""The step of a mail's workflow that its reply is named after."""
 REFERENCES_LENGTH = 900
 
 # What ends a line for somebody: RFC 5322 §2.2 and str.splitlines.
@@ -106,8 +108,16 @@ def reply_message_id(workflow_id: str, step: str, domain: str) -> str:
     host = guarded(b"", idna.encode, domain.lower(), uts46=True).decode()
     if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", host):
         raise UnsafeHeader(f"{_shown(domain)} is no domain for a Message-ID.")
-    digest = hashlib.sha256(f"{workflow_id}\0{step}".encode()).hexdigest()
-    return f"<{digest[:32]}@{host}>"
+    return f"<{_digest(workflow_id, step)}@{host}>"
+
+
+def is_our_reply(message_id: str, workflow_id: str) -> bool:
+    """Whether this is the Message-ID of the reply that the workflow sends, at any domain."""
+    return message_id.startswith(f"<{_digest(workflow_id, REPLY)}@")
+
+
+def _digest(workflow_id: str, step: str) -> str:
+    return hashlib.sha256(f"{workflow_id}\0{step}".encode()).hexdigest()[:32]
 
 
 def _answered(sender: Address | None, reply_to: list[Address]) -> list[Address]:

@@ -46,10 +46,15 @@ def not_answerable(
     )
 
 
+def is_automatic(mail: IncomingMail) -> bool:
+    """RFC 3834 §5."""
+    return any(_keyword(value) not in ("", "no") for value in _values(mail.auto_submitted))
+
+
 def _automatic(mail: IncomingMail, envelope_sender: str | None) -> str | None:
     if mail.is_delivery_report:
         return "It is a report about the delivery of another mail."
-    if any(_keyword(value) not in ("", "no") for value in _values(mail.auto_submitted)):
+    if is_automatic(mail):
         return f"It was sent automatically (Auto-Submitted: {mail.auto_submitted})."
     if "" in (envelope_sender, mail.return_path):
         return "It was sent automatically: it has the null return path <>."

@@ -55,14 +55,23 @@ class Post:
     def trusting(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self.dovecot.ca)
 
-    async def append(self, *mails: bytes, at: datetime | None = None) -> None:
+    async def append(
+        self, *mails: bytes, at: datetime | None = None, folder: str = "INBOX"
+    ) -> None:
         def put(box: imaplib.IMAP4) -> None:
             date = imaplib.Time2Internaldate(at) if at else ""
             for raw in mails:
-                kind, answer = box.append("INBOX", "", date, raw)
+                kind, answer = box.append(f'"{folder}"', "", date, raw)
                 assert kind == "OK", answer
 
         await self._with(put)
+
+    async def create(self, folder: str) -> None:
+        def make(box: imaplib.IMAP4) -> None:
+            kind, answer = box.create(f'"{folder}"')
+            assert kind == "OK", answer
+
+        await self._with(make)
 
     async def seen(self) -> list[bool]:
         """Of each mail in the mailbox."""
@@ -111,21 +120,21 @@ class Watched:
     def set(self, **settings: object) -> None:
         self.house.settings = self.house.settings.model_copy(update=settings)
 
-    async def row(self) -> Any:
+    async def row(self, part: str = "") -> Any:
         """None before the first sight."""
         query = text("SELECT * FROM mailboxes WHERE id = :id")
         async with self.house.adapters.engines.read.connect() as connection:
-            return (await connection.execute(query, {"id": self.mailbox.id})).first()
+            return (await connection.execute(query, {"id": self.mailbox.id + part})).first()
 
-    async def until(self, holds: Callable[[Any], bool], seconds: float = 30) -> Any:
+    async def until(self, holds: Callable[[Any], bool], seconds: float = 30, part: str = "") -> Any:
         """The row, once it is so."""
 
         async def is_so() -> bool:
-            row = await self.row()
+            row = await self.row(part)
             return row is not None and holds(row)
 
         await eventually(is_so, seconds)
-        return await self.row()
+        return await self.row(part)
 
     async def looked_into(self) -> None:
         await self.until(lambda row: row.seen_at is not None)

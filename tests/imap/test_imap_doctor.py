@@ -32,6 +32,25 @@ async def test_a_mailbox_that_lets_us_in_is_well(post: Post, tmp_path: Path) -> 
     found = await finding(tmp_path, **of(post))
     assert found.level is Level.OK
     assert "IDLE" in found.finding
+    assert "'Sent'" in found.finding
+
+
+async def test_a_sent_folder_that_is_not_there_is_a_warning(post: Post, tmp_path: Path) -> None:
+    found = await finding(tmp_path, **of(post, imap_sent_folder="Snet"))
+    assert found.level is Level.WARNING
+    assert "'Snet'" in found.finding
+    assert "IMAP_SENT_FOLDER" in (found.mend or "")
+
+
+async def test_a_server_that_does_not_say_where_sent_mail_is_is_a_warning(
+    dovecot_binary: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with dovecots.running(dovecot_binary, free_port(), dovecots.WITHOUT_SENT) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.ca))
+        server.set_password("plain", "word")
+        found = await finding(tmp_path, **of(Post(server, "plain", "word")))
+    assert found.level is Level.WARNING
+    assert "mail that you sent" in found.finding
 
 
 async def test_no_mailbox_is_no_problem(tmp_path: Path) -> None:

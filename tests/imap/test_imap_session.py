@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from world import mail
 
 from mailroom.adapters.imap import ImapSession, ImapSource
+from mailroom.adapters.imap_mails import Described
 from mailroom.local import dovecot as dovecots
 from mailroom.models.mailbox import Found
 from mailroom.ports import LoginRefused, Transient
@@ -54,14 +55,19 @@ async def test_mail_that_arrived_before_has_no_bytes(post: Post) -> None:
     assert [one.raw is not None for one in mails if one.uid > 1] == [False, True]
 
 
-async def test_a_mail_that_is_too_large_has_no_bytes(post: Post) -> None:
-    await post.append(mail(text="x" * 2_000), mail())
+async def test_of_a_mail_that_is_too_large_only_the_header_is_read(post: Post) -> None:
+    await post.append(mail(subject="Large", text="x" * 2_000), mail())
     async with ImapSource(post.mailbox, post.trusting).open() as session:
         large, small = await found(session, most=1_000)
         # Also where the server says another size than it has.
-        assert await session.run(session._connection.fetch, large.uid, 1_000) is None
-    assert large.raw is None
-    assert small.raw is not None
+        told = Described(uid=large.uid, arrived=large.arrived, size=10)
+        assert await session.run(session._connection.body, told, 1_000) is None
+    assert large.too_large
+    assert large.size > 2_000
+    assert large.raw is not None
+    assert b"Subject: Large" in large.raw
+    assert b"xxx" not in large.raw
+    assert not small.too_large
 
 
 async def test_idle_ends_with_the_first_news(post: Post) -> None:

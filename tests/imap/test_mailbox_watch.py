@@ -1,6 +1,7 @@
 """A mailbox that is watched, whatever happens to server, password, UIDs and worker."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,11 +14,14 @@ from temporalio.testing import ActivityEnvironment
 from world import eventually, mail
 
 import worker
-from activities import watch_mailbox
+from activities import taking, watch_mailbox
+from mailroom.bridge import intake
 from mailroom.local.dovecot import Dovecot
+from mailroom.models.mail import IncomingMail, read_mail
 from mailroom.models.mailbox import MailboxWatch
 from mailroom.models.mailbox import Watched as Ended
 from mailroom.models.names import email_reply_id
+from mailroom.models.states import MailState
 
 
 async def test_new_mail_is_texted_at_once_and_not_marked_as_read(
@@ -241,7 +245,38 @@ async def test_a_mail_that_is_too_large_does_not_hold_up_the_next(
         await watched.post.append(large, mail(subject=f"Small {marker}"))
         assert len(await watched.texted(f"Small {marker}")) == 1
         await watched.until(lambda row: row.last_uid == 2)
+        rows = await watched.house.context.views.page(["owner"], limit=10)
     assert watched.house.gateway.about(f"Large {marker}") == []
+    [row] = [row for row in rows if row.email_subject == f"Large {marker}"]
+    assert row.current_state is MailState.USER_IGNORED
+    assert "MAILROOM_MAX_MESSAGE_BYTES" in (row.reason or "")
+
+
+async def test_a_mail_that_cannot_be_read_is_shown_and_does_not_hold_up_the_next(
+    watched: Watched, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No bytes are known that the parser stumbles over, so it is made to."""
+    monkeypatch.setattr(intake, "read_mail", stumbling := stumbles_over(marker))
+    monkeypatch.setattr(taking, "read_mail", stumbling)
+    async with watched.at_work():
+        await watched.looked_into()
+        broken = mail(subject="Broken", text=f"poison {marker}")
+        await watched.post.append(broken, mail(subject=f"Next {marker}"))
+        assert len(await watched.texted(f"Next {marker}")) == 1
+        row = await watched.until(lambda row: row.last_uid == 2)
+        assert row.problem is None
+        rows = await watched.house.context.views.page(["owner"], limit=10)
+    reasons = [row.reason or "" for row in rows if row.email_subject == "(unreadable)"]
+    assert reasons == ["It can't be read (RecursionError), and stays in the mailbox."]
+
+
+def stumbles_over(marker: str) -> Callable[[bytes], IncomingMail]:
+    def reading(raw: bytes) -> IncomingMail:
+        if f"poison {marker}".encode() in raw:
+            raise RecursionError
+        return read_mail(raw)
+
+    return reading
 
 
 async def test_a_mailbox_that_nobody_is_configured_for_any_more_is_let_go(

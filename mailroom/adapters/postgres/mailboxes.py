@@ -6,11 +6,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mailroom.models.mailbox import Cursor, Mailbox, Reading
 
-# To the second, as INTERNALDATE is: what comes in the second of the first sight is new.
+# To the second, as INTERNALDATE is: what comes in the second of the first sight is new. Another
+# name is another folder, of which nothing is known.
 _FIRST_SEEN = text("""
-    INSERT INTO mailboxes (id, owner, name, answer_since)
+    INSERT INTO mailboxes AS m (id, owner, name, answer_since)
     VALUES (:id, :owner, :name, date_trunc('second', now()))
-    ON CONFLICT (id) DO NOTHING
+    ON CONFLICT (id) DO UPDATE
+    SET name = excluded.name, uidvalidity = NULL, last_uid = NULL, problem = NULL,
+        problem_since = NULL
+    WHERE m.name <> excluded.name
 """)
 _READING = text("SELECT uidvalidity, last_uid, answer_since FROM mailboxes WHERE id = :id")
 _MOVE = text("""
@@ -23,6 +27,11 @@ _LOOKED = text("""
 _TROUBLE = text("""
     UPDATE mailboxes SET problem = :problem, problem_since = coalesce(problem_since, now())
     WHERE id = :id
+""")
+# Also of its folders.
+_LET_GO = text("""
+    UPDATE mailboxes SET problem = NULL, problem_since = NULL
+    WHERE id = :id OR starts_with(id, :id || '/')
 """)
 _TAKEN = text("SELECT 1 FROM processed_emails WHERE owner = :owner AND message_id = :message_id")
 
@@ -53,6 +62,10 @@ class PostgresMailboxes:
         values = {"id": mailbox.id, "problem": problem.replace("\0", "")}
         async with self._engine.connect() as connection:
             await connection.execute(_TROUBLE, values)
+
+    async def let_go(self, mailbox_id: str) -> None:
+        async with self._engine.connect() as connection:
+            await connection.execute(_LET_GO, {"id": mailbox_id})
 
     async def taken(self, owner: str, message_id: str) -> bool:
         values = {"owner": owner, "message_id": message_id}
