@@ -39,6 +39,7 @@ bench: $(STAMP) ## measures it
 	@$(PYTHON_IN_VENV) -m mailroom.local.toolchain $(TOOLCHAIN_ARGS)
 	@$(PYTHON_IN_VENV) -m bench $(ARGS)
 	@$(PYTHON_IN_VENV) -m bench.monitor
+	@$(PYTHON_IN_VENV) -m bench.owners
 
 servers: $(STAMP) ## finds, fetches or builds the servers that the tests need
 	@$(PYTHON_IN_VENV) -m mailroom.local.toolchain --tests $(TOOLCHAIN_ARGS)

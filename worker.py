@@ -252,8 +252,10 @@ def _polling(adapters: Adapters, settings: Settings) -> list[Callable[..., Any]]
 
 def _watching(adapters: Adapters, settings: Settings) -> WatchMailbox:
     mailboxes = mailboxes_of(settings, adapters.owners.values())
+    # Once, not for each connection: a hundred mailboxes begin at the same time.
+    tls = ssl.create_default_context() if mailboxes else None
     return WatchMailbox(
-        {(mailbox.owner, mailbox.name): ImapSource(mailbox) for mailbox in mailboxes},
+        {(mailbox.owner, mailbox.name): ImapSource(mailbox, tls) for mailbox in mailboxes},
         inbox(adapters, settings),
         PostgresMailboxes(adapters.engines.write),
         settings.mailroom_max_message_bytes,

@@ -112,13 +112,19 @@ async def until_healthy(
     raise SystemExit("mailroom dev was not healthy within two minutes.")
 
 
-async def one_mail(here: Stack, mark: str, limit: asyncio.Semaphore) -> tuple[float, float]:
+async def one_mail(
+    here: Stack,
+    mark: str,
+    limit: asyncio.Semaphore,
+    to: str = worlds.OWNER,
+    phone: str = worlds.PHONE,
+) -> tuple[float, float]:
     """Seconds from accepted to texted, and from the answer to the reply at the sink."""
     async with limit:
-        accepted = await here.senders.send(mark)
+        accepted = await here.senders.send(mark, to)
         texted, code = await here.world.texted[mark]
         answered = time.perf_counter()
-        await here.owner.say(f"in-{mark}", f"1 {code}")
+        await here.owner.say(f"in-{mark}", f"1 {code}", phone)
         replied = await here.world.replied[mark]
         return texted - accepted, replied - answered
 

@@ -110,10 +110,10 @@ class Owner:
         self._path = path
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def say(self, message_id: str, body: str) -> None:
+    async def say(self, message_id: str, body: str, phone: str = PHONE) -> None:
         now = datetime.now(UTC)
         content = json.dumps(
-            {"message_id": message_id, "from": PHONE, "body": body, "timestamp": now.isoformat()}
+            {"message_id": message_id, "from": phone, "body": body, "timestamp": now.isoformat()}
         )
         status, answer = await self._post(
             f"POST {self._path} HTTP/1.1\r\nhost: 127.0.0.1:{self._port}\r\n"
@@ -146,9 +146,12 @@ class Owner:
             writer.close()
 
 
-def mail(mark: str) -> bytes:
+OWNER = "owner@mailroom.test"
+
+
+def mail(mark: str, to: str = OWNER) -> bytes:
     return (
-        f"From: Ada <ada@example.com>\r\nTo: owner@mailroom.test\r\nSubject: Meeting {mark}\r\n"
+        f"From: Ada <ada@example.com>\r\nTo: {to}\r\nSubject: Meeting {mark}\r\n"
         f"Message-ID: <{mark}@example.com>\r\nDate: Sat, 21 Nov 2026 09:00:00 +0000\r\n\r\n"
         "Hi, can we meet tomorrow at 2pm to discuss the project?\r\n"
     ).encode()
@@ -161,10 +164,10 @@ class Senders:
         self._port = port
         self._idle: list[aiosmtplib.SMTP] = []
 
-    async def send(self, mark: str) -> float:
+    async def send(self, mark: str, to: str = OWNER) -> float:
         """The moment of the 250."""
         smtp = self._idle.pop() if self._idle else await self._connect()
-        await smtp.sendmail("ada@example.com", ["owner@mailroom.test"], mail(mark))
+        await smtp.sendmail("ada@example.com", [to], mail(mark, to))
         accepted = time.perf_counter()
         self._idle.append(smtp)
         return accepted

@@ -29,11 +29,14 @@ class TextFromSomebody(BaseModel):
 
 async def hear(request: Request, the: Context, text: TextFromSomebody) -> Answer:
     """Number, then rate, then what it means. 403 a stranger's number, 429 too many."""
-    owner = _owner_with(the, text.sender)
+    number = _e164(text.sender)
+    owner = the.by_phone.get(number or "")
+    if number is None or owner is None:
+        raise Problem(HTTPStatus.FORBIDDEN, "This number belongs to no owner of this Mailroom.")
     await _limit_rate(request, text.sender, the.limits.sms_per_minute)
     inbound = InboundText(
         owner=owner,
-        number=_e164(text.sender) or text.sender,
+        number=number,
         body=text.body.replace("\0", ""),
         provider_id=text.message_id,
     )
@@ -61,14 +64,6 @@ def unprocessable(error: ValidationError) -> Problem:
 
 def new_limiter() -> SlidingWindowCounterRateLimiter:
     return SlidingWindowCounterRateLimiter(MemoryStorage())
-
-
-def _owner_with(the: Context, number: str) -> str:
-    normal = _e164(number)
-    for owner in the.owners.values():
-        if normal and owner.phone == normal:
-            return owner.id
-    raise Problem(HTTPStatus.FORBIDDEN, "This number belongs to no owner of this Mailroom.")
 
 
 def _e164(number: str) -> str | None:
