@@ -22,6 +22,7 @@ from activities.postpone import Postpone
 from activities.record import Record
 from activities.say import Say
 from activities.send_reply import SendReply
+from activities.tell_lost_text import TellLostText
 from activities.text_owner import TextOwner
 from activities.watch_mailbox import WatchMailbox
 from activities.write_owner import WriteOwner
@@ -62,11 +63,18 @@ from mailroom.ports import Drafter, Texter
 from workflows.arguments import CheckedArguments
 from workflows.email_reply import EmailReplyWorkflow
 from workflows.inbox_poll import InboxPollWorkflow
+from workflows.lost_text import LostTextWorkflow
 from workflows.mailbox_watch import MailboxWatchWorkflow
 from workflows.owner_notice import OwnerNoticeWorkflow
 from workflows.sandbox import sandbox
 
-WORKFLOWS = [EmailReplyWorkflow, InboxPollWorkflow, MailboxWatchWorkflow, OwnerNoticeWorkflow]
+WORKFLOWS = [
+    EmailReplyWorkflow,
+    InboxPollWorkflow,
+    LostTextWorkflow,
+    MailboxWatchWorkflow,
+    OwnerNoticeWorkflow,
+]
 
 # Above the longest wait for the answer to a final dot that is worth waiting for at a stop.
 GRACEFUL_STOP = timedelta(seconds=30)
@@ -221,6 +229,7 @@ def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any
         Record(emails).record,
         Say(texts, texter, owners).say,
         WriteOwner(mailer, adapters.links, owners).write_owner,
+        TellLostText(texts, mailer, owners).tell_lost_text,
         *_polling(adapters, settings),
         _watching(adapters, settings).watch_mailbox,
     ]

@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
 
 from temporalio import activity
 
 from activities.text_owner import about
 from mailroom.models.email_reply import Notice, TextOwnerInput
 from mailroom.models.owner import Owner
-from mailroom.models.reply import reply_message_id
+from mailroom.models.owners_mail import owners_mail
 from mailroom.ports import Links, Mailer, Permanent
 
 
@@ -26,20 +23,16 @@ class WriteOwner:
         address = self.owners[request.mail.owner].email
         if not address:
             raise Permanent("The owner has no e-mail address; set EMAIL_ADDRESS.")
-        return await self.mailer.deliver(address, [address], self.notice(request, address), _go)
+        return await self.mailer.deliver(address, [address], self.notice(request, address), go)
 
     def notice(self, request: TextOwnerInput, address: str) -> bytes:
-        message = EmailMessage(policy=SMTP)
-        message["From"] = message["To"] = address
-        message["Subject"] = f"Mailroom: {_headline(request)}"
-        message["Date"] = format_datetime(activity.info().scheduled_time)
-        message["Message-ID"] = reply_message_id(
-            request.mail.workflow_id, f"notice/{request.step}", address.rpartition("@")[2]
+        return owners_mail(
+            address,
+            _headline(request),
+            self.body(request),
+            key=(request.mail.workflow_id, f"notice/{request.step}"),
+            at=activity.info().scheduled_time,
         )
-        # RFC 3834 §5: so that no responder, ours included, answers it.
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(self.body(request))
-        return message.as_bytes()
 
     def body(self, request: TextOwnerInput) -> str:
         lines = [about(request), f"From: {request.mail.sender}", f"Subject: {request.mail.subject}"]
@@ -50,7 +43,7 @@ class WriteOwner:
         return "\n\n".join(lines) + "\n"
 
 
-async def _go() -> None:
+async def go() -> None:
     """A notice may arrive twice; it needs no marker."""
 
 

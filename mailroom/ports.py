@@ -234,6 +234,9 @@ class TextLog(Protocol):
 
     async def keep(self, text: SentText) -> None: ...
 
+    async def text(self, provider_id: str) -> SentText | None:
+        """The text that a provider took under this ID."""
+
     async def stopped(self, number: str) -> bool:
         """Whether this number said STOP."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from temporalio.client import (
@@ -31,9 +31,11 @@ from mailroom.models.email_reply import (
     SupersededBy,
 )
 from mailroom.models.names import MAIL_TASK_QUEUE
+from mailroom.models.receipts import LostText
 from mailroom.models.states import MailState
 from workflows.display import summary
 from workflows.email_reply import EmailReplyWorkflow
+from workflows.lost_text import LostTextWorkflow
 from workflows.owner_notice import OwnerNoticeWorkflow
 from workflows.search_attributes import MAIL_KIND, MAIL_OWNER, MAIL_PRIORITY, MAIL_STATE
 
@@ -130,6 +132,20 @@ class ReplyFlows:
                 )
         except WorkflowAlreadyStartedError:
             return
+
+    async def tell_lost(self, notice_id: str, text: LostText, within: timedelta) -> None:
+        """Tells the owner of a lost text durably, once for each ID."""
+        with suppress(WorkflowAlreadyStartedError):
+            async with _answered(within):
+                await self._client.start_workflow(
+                    LostTextWorkflow.run,
+                    text,
+                    id=notice_id,
+                    task_queue=MAIL_TASK_QUEUE,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    static_summary=f"a text was {text.status}",
+                )
 
     async def healthy(self) -> bool:
         try:

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from mailroom.bridge import receipts
 from mailroom.bridge.auth import The
 from mailroom.bridge.context import Context
 from mailroom.bridge.problems import Problem
@@ -75,13 +76,14 @@ async def sms_response(request: Request, the: The) -> SmsAnswer:
 async def sms_status(request: Request, the: The) -> Response:
     """What became of a text that the gateway took. 401 forged or older than 5 min."""
     receipt = await _believed(request, the, GatewayReceipt)
-    await the.texts.receipt(
+    await receipts.keep(
+        the,
         Receipt(
             provider_id=receipt.message_id,
             status=receipt.status,
             status_at=receipt.timestamp or datetime.now(UTC),
             error_code=receipt.error_code,
-        )
+        ),
     )
     return Response(status_code=HTTPStatus.NO_CONTENT)
 

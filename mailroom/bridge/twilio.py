@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_pascal
 
 from mailroom.adapters.twilio import SAID_STOP, STATUS_PATH, WEBHOOK_PATH
 from mailroom.adapters.twilio_signature import is_signed, is_signed_json
+from mailroom.bridge import receipts
 from mailroom.bridge.auth import The
 from mailroom.bridge.context import Context
 from mailroom.bridge.problems import Problem
@@ -88,13 +89,14 @@ async def twilio_status(request: Request, the: The) -> Response:
     if receipt.error_code == str(SAID_STOP):
         await the.texts.set_stopped(receipt.to, stopped=True)
     if status := STATUSES.get(receipt.message_status):
-        await the.texts.receipt(
+        await receipts.keep(
+            the,
             Receipt(
                 provider_id=receipt.message_sid,
                 status=status,
                 status_at=datetime.now(UTC),
                 error_code=receipt.error_code or None,
-            )
+            ),
         )
     return Response(status_code=HTTPStatus.NO_CONTENT)
 

@@ -25,6 +25,10 @@ def owner_notice_id(number: str, inbound_id: str) -> str:
     return f"owner-notice/{_short_hash(number, inbound_id)}"
 
 
+def lost_text_id(text: str) -> str:
+    return f"lost-text/{_short_hash(text)}"
+
+
 def mailbox_id(owner: str, host: str, user: str) -> str:
     return f"mailbox/{_short_hash(owner, host, user)}"
 

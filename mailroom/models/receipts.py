@@ -14,6 +14,11 @@ class TextStatus(StrEnum):
     FAILED = "failed"
 
     @property
+    def is_lost(self) -> bool:
+        """Taken by the provider, and never to reach the phone."""
+        return self in (TextStatus.UNDELIVERED, TextStatus.FAILED)
+
+    @property
     def replaces(self) -> tuple["TextStatus", ...]:
         """What it may follow: a status never goes back, and the first end is the end."""
         match self:
@@ -31,4 +36,12 @@ class Receipt(Frozen):
     provider_id: str
     status: TextStatus
     status_at: datetime
+    error_code: str | None = None
+
+
+class LostText(Frozen):
+    """A text that was taken and not delivered; what it said is in the store."""
+
+    provider_id: str
+    status: TextStatus
     error_code: str | None = None

@@ -2,15 +2,23 @@
 
 import json
 from dataclasses import dataclass
+from email.message import EmailMessage
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
-from house import TOKEN, WEBHOOK_SECRET, House
-from world import Handset, mail
+from house import OWNER, TOKEN, WEBHOOK_SECRET, House
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError
+from world import PHONE, Handset, eventually, mail
 
+from mailroom.adapters.postgres.views import WorkflowState
+from mailroom.models.arrival import Accepted
+from mailroom.models.names import lost_text_id
+from mailroom.models.reply import reply_message_id
+from mailroom.models.rows import SentText
 from mailroom.models.states import MailState
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -47,6 +55,109 @@ async def test_a_receipt_is_shown_with_the_mail(
     path = f"/workflow/{quote(accepted.message_id, safe='')}"
     detail = (await bridge.get(path, headers=BEARER)).json()
     assert (detail["sms_status"], detail["sms_error_code"]) == ("undelivered", "absent")
+
+
+# A text that was taken and did not arrive
+
+
+async def notices(house: House, marker: str) -> list[EmailMessage]:
+    """The owner's mails that quote a text with this word."""
+    mails = house.sink.mails[OWNER]
+    return [one for one in mails if marker in one.get_content()]
+
+
+async def ended(house: House, text: str) -> None:
+    handle = house.client.get_workflow_handle(lost_text_id(text))
+
+    async def has() -> bool:
+        return (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED
+
+    await eventually(has)
+
+
+async def prompted(house: House, marker: str, text: str = "Hi") -> tuple[Accepted, WorkflowState]:
+    accepted = await house.receive(
+        mail(sender=f"{marker}@example.com", subject=f"Hi {marker}", text=text)
+    )
+    return accepted, await house.reached(accepted, MailState.AWAITING_USER)
+
+
+async def test_the_owner_is_told_once_by_mail_of_a_text_that_did_not_arrive(
+    house: House, gateway_says: Gateway, marker: str
+) -> None:
+    accepted, row = await prompted(house, marker)
+    lost = {"message_id": row.sms_message_id, "status": "undelivered", "error_code": "absent"}
+    for _ in range(3):
+        response = await gateway_says.receipt(**lost)
+        assert response.status_code == HTTPStatus.NO_CONTENT, response.text
+    await gateway_says.receipt(**lost | {"status": "failed"})
+    await ended(house, f"{accepted.workflow_id}/{await first_step(house, row)}")
+    [told] = await notices(house, marker)
+    assert told["Subject"] == "Mailroom: a text was not delivered"
+    assert told["Auto-Submitted"] == "auto-generated"
+    assert "undelivered, error absent" in told.get_content()
+    # It decides nothing.
+    assert (await house.row(accepted)).current_state is MailState.AWAITING_USER
+
+
+async def first_step(house: House, row: WorkflowState) -> str:
+    text = await house.context.texts.text(row.sms_message_id or "")
+    assert text is not None
+    return text.reference.split("/")[-2]
+
+
+async def test_the_parts_of_one_prompt_are_one_notice(
+    house: House, gateway_says: Gateway, marker: str
+) -> None:
+    accepted, row = await prompted(house, marker, text="many words " * 200)
+    step = await first_step(house, row)
+    sent = [one for one in house.gateway.texts if one.reference.startswith(accepted.workflow_id)]
+    assert len(sent) > 1
+    for one in sent:
+        await gateway_says.receipt(message_id=f"gw-{one.reference}", status="failed")
+    await ended(house, f"{accepted.workflow_id}/{step}")
+    keys = [f"{accepted.workflow_id}/{step}", *(f"gw-{one.reference}" for one in sent)]
+    ids = {reply_message_id(lost_text_id(key), "notice", "mailroom.test") for key in keys}
+    assert len([one for one in house.sink.mails[OWNER] if one["Message-ID"] in ids]) == 1
+
+
+async def test_a_receipt_that_comes_before_its_text_is_kept_is_told_all_the_same(
+    house: House, gateway_says: Gateway, marker: str
+) -> None:
+    await gateway_says.receipt(message_id=marker, status="failed")
+    text = SentText(
+        reference=f"word/{marker}",
+        owner="owner",
+        message_id=None,
+        to=PHONE,
+        body=f"Sent. {marker}",
+        provider_id=marker,
+    )
+    await house.context.texts.keep(text)
+    await house.skip(minutes=5)
+    await ended(house, marker)
+    assert len(await notices(house, marker)) == 1
+
+
+async def test_a_text_that_was_delivered_first_is_not_lost(
+    house: House, gateway_says: Gateway, marker: str
+) -> None:
+    accepted, row = await prompted(house, marker)
+    for status in ("delivered", "undelivered"):
+        await gateway_says.receipt(message_id=row.sms_message_id, status=status)
+    workflow_id = lost_text_id(f"{accepted.workflow_id}/{await first_step(house, row)}")
+    with pytest.raises(RPCError, match="not found"):
+        await house.client.get_workflow_handle(workflow_id).describe()
+
+
+async def test_a_text_that_is_not_ours_is_told_to_nobody(
+    house: House, gateway_says: Gateway, marker: str
+) -> None:
+    before = len(house.sink.mails[OWNER])
+    await gateway_says.receipt(message_id=marker, status="undelivered")
+    await house.skip(minutes=5)
+    await ended(house, marker)
+    assert len(house.sink.mails[OWNER]) == before
 
 
 async def test_the_time_of_a_receipt_is_the_gateways(

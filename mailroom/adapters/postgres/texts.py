@@ -73,6 +73,13 @@ _RECEIPT = sql("""
     SET status = excluded.status, status_at = excluded.status_at,
         error_code = excluded.error_code
     WHERE r.status = ANY(:replaces)
+    RETURNING provider_id
+""")
+_TEXT = sql("""
+    SELECT reference, owner, message_id, number AS "to", body, provider_id
+    FROM sms_messages
+    WHERE direction = 'outbound' AND provider_id = :provider_id
+    LIMIT 1
 """)
 
 _SET_STOPPED = sql("""
@@ -141,11 +148,16 @@ class PostgresTexts:
         async with self._engine.connect() as connection:
             return dict(await connection.scalar(_ANSWER, values) or outcome)
 
-    async def receipt(self, receipt: Receipt) -> None:
-        """What became of a text; one that comes too late changes nothing."""
+    async def receipt(self, receipt: Receipt) -> bool:
+        """What became of a text, and whether that is news; what comes too late changes nothing."""
         values = receipt.model_dump() | {"replaces": list(receipt.status.replaces)}
         async with self._engine.connect() as connection:
-            await connection.execute(_RECEIPT, values)
+            return await connection.scalar(_RECEIPT, values) is not None
+
+    async def text(self, provider_id: str) -> SentText | None:
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(_TEXT, {"provider_id": provider_id})).mappings().first()
+        return SentText.model_validate(dict(row)) if row else None
 
     async def set_stopped(self, number: str, stopped: bool) -> None:
         async with self._engine.connect() as connection:
