@@ -20,6 +20,7 @@ from activities.heartbeats import Heartbeats
 from activities.poll_inbox import PollInbox
 from activities.postpone import Postpone
 from activities.record import Record
+from activities.remove_old import RemoveOld
 from activities.say import Say
 from activities.send_reply import SendReply
 from activities.tell_lost_text import TellLostText
@@ -30,6 +31,7 @@ from mailroom.adapters import schedules, temporal, twilio
 from mailroom.adapters.blobs import ObstoreBlobs
 from mailroom.adapters.drafters import drafter_of, drafts_by_ai, fallback_of
 from mailroom.adapters.email_monitor import EmailMonitor
+from mailroom.adapters.executions import TemporalExecutions
 from mailroom.adapters.http import http_client
 from mailroom.adapters.imap import ImapSource
 from mailroom.adapters.links import SignedLinks
@@ -41,6 +43,7 @@ from mailroom.adapters.postgres.mailboxes import PostgresMailboxes
 from mailroom.adapters.postgres.markers import PostgresMarkers
 from mailroom.adapters.postgres.monitored import PostgresMonitored
 from mailroom.adapters.postgres.outage import StoreOutages
+from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.schedules import Repeated
 from mailroom.adapters.settings import (
@@ -58,7 +61,7 @@ from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.intake import Intake
 from mailroom.bridge.mailbox_watches import watch_mailboxes
 from mailroom.models.drafting import DraftsSection
-from mailroom.models.names import INBOX_POLL, MAIL_TASK_QUEUE
+from mailroom.models.names import INBOX_POLL, MAIL_TASK_QUEUE, RETENTION
 from mailroom.ports import Drafter, Texter
 from workflows.arguments import CheckedArguments
 from workflows.email_reply import EmailReplyWorkflow
@@ -66,6 +69,7 @@ from workflows.inbox_poll import InboxPollWorkflow
 from workflows.lost_text import LostTextWorkflow
 from workflows.mailbox_watch import MailboxWatchWorkflow
 from workflows.owner_notice import OwnerNoticeWorkflow
+from workflows.retention import RetentionWorkflow
 from workflows.sandbox import sandbox
 
 WORKFLOWS = [
@@ -74,6 +78,7 @@ WORKFLOWS = [
     LostTextWorkflow,
     MailboxWatchWorkflow,
     OwnerNoticeWorkflow,
+    RetentionWorkflow,
 ]
 
 # Above the longest wait for the answer to a final dot that is worth waiting for at a stop.
@@ -83,6 +88,7 @@ GRACEFUL_STOP = timedelta(seconds=30)
 CACHED_WORKFLOWS = 40
 CONCURRENT_ACTIVITIES = 50
 HEARTBEAT_EVERY = timedelta(seconds=5)
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -232,6 +238,7 @@ def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any
         TellLostText(texts, mailer, owners).tell_lost_text,
         *_polling(adapters, settings),
         _watching(adapters, settings).watch_mailbox,
+        _removing(adapters, settings).remove_old,
     ]
 
 
@@ -271,6 +278,15 @@ def _watching(adapters: Adapters, settings: Settings) -> WatchMailbox:
     )
 
 
+def _removing(adapters: Adapters, settings: Settings) -> RemoveOld:
+    return RemoveOld(
+        PostgresRetention(adapters.engines.write),
+        adapters.blobs,
+        TemporalExecutions(adapters.client),
+        settings.periods,
+    )
+
+
 async def keep_watches(adapters: Adapters, settings: Settings) -> None:
     """Every mailbox that is configured is watched; what an operator paused stays so."""
     await watch_mailboxes(adapters.client, mailboxes_of(settings, adapters.owners.values()))
@@ -278,12 +294,19 @@ async def keep_watches(adapters: Adapters, settings: Settings) -> None:
 
 async def keep_schedules(client: Client, settings: Settings) -> None:
     """What is done every so often is as the settings say; what an operator paused stays so."""
-    if not settings.email_monitor_url:
-        await schedules.drop(client, INBOX_POLL)
-        return
     every = timedelta(seconds=settings.poll_interval)
-    note = "asks the Email Monitor for mail"
-    await schedules.keep(client, Repeated(INBOX_POLL, InboxPollWorkflow.run, every, note))
+    poll = Repeated(INBOX_POLL, InboxPollWorkflow.run, every, "asks the Email Monitor for mail")
+    await _keep(client, poll, wanted=bool(settings.email_monitor_url))
+    # A machine that sleeps at midnight does it when it wakes up.
+    daily = Repeated(RETENTION, RetentionWorkflow.run, DAY, "removes what is too old", catch_up=DAY)
+    await _keep(client, daily, wanted=bool(settings.periods))
+
+
+async def _keep(client: Client, repeated: Repeated, *, wanted: bool) -> None:
+    if wanted:
+        await schedules.keep(client, repeated)
+    else:
+        await schedules.drop(client, repeated.id)
 
 
 def worker(adapters: Adapters, settings: Settings) -> Worker:

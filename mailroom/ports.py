@@ -20,6 +20,7 @@ from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.email_reply import Draft, MailRef
 from mailroom.models.mailbox import Cursor, Folder, Found, Mailbox, Reading
 from mailroom.models.poll import StatusReport, TakenMail
+from mailroom.models.retention import DueMail, Kept
 from mailroom.models.rows import Change, Marker, NewDraft, OpenMail, SendOutcome, SentText
 from mailroom.models.states import ProcessedStatus
 from mailroom.models.templates import Drafted, DraftRequest, EarlierMail, OwnersEdit
@@ -155,6 +156,37 @@ class Blobs(Protocol):
 
     async def discard(self, sha256: str) -> None:
         """Deletes it, if it is there; nobody may refer to it any more."""
+
+
+class RetentionStore(Protocol):
+    """Rows of mails that were done with long ago."""
+
+    async def begin(self, what: Kept, older_than: datetime) -> None:
+        """What is older than that goes now."""
+
+    async def ended(self, what: Kept) -> None: ...
+
+    async def due(
+        self, what: Kept, older_than: datetime, after: DueMail | None, limit: int
+    ) -> Sequence[DueMail]:
+        """Mails that are old enough, in their order; none that waits for anybody."""
+
+    async def own_blobs(self, workflow_ids: Sequence[str]) -> Collection[str]:
+        """The blobs of these mails that no other mail has."""
+
+    async def remove(self, what: Kept, workflow_ids: Sequence[str]) -> None: ...
+
+    async def remove_texts(
+        self, what: Kept, older_than: datetime, after: int, limit: int
+    ) -> Sequence[int]:
+        """Those that go with no mail; the IDs of those that were removed, all above `after`."""
+
+
+class Executions(Protocol):
+    """Workflows of mails, with their histories."""
+
+    async def remove(self, workflow_id: str) -> bool:
+        """Deletes it and its earlier runs; False if it has not ended: then it stays."""
 
 
 class Drafter(Protocol):

@@ -42,6 +42,8 @@ class ObstoreBlobs:
         return sha256
 
     async def get(self, sha256: str) -> bytes:
+        if not sha256:
+            raise Permanent("This text has been removed.")
         if (recent := self._recent.get(sha256)) is not None:
             return recent
         try:

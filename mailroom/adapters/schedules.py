@@ -32,6 +32,7 @@ class Repeated:
     workflow: Callable[..., Awaitable[object]]
     every: timedelta
     note: str
+    catch_up: timedelta = CATCH_UP
 
 
 async def keep(client: Client, wanted: Repeated) -> None:
@@ -65,5 +66,5 @@ def _schedule(wanted: Repeated) -> Schedule:
             static_summary=wanted.note,
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=wanted.every)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=wanted.catch_up),
     )

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from mailroom.models.base import Frozen
 from mailroom.models.drafting import DraftsSection
 from mailroom.models.owner import Owner
+from mailroom.models.retention import Kept
 from mailroom.models.sms_text import SmsFormat
 from mailroom.models.templates import Template
 
@@ -38,6 +39,14 @@ def _no_slash(url: str) -> str:
 
 def _with_zone(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _long_enough(days: int) -> int:
+    # A mail server tries for days (RFC 5321 §4.5.4.1), and a mailbox may be away for longer:
+    # what comes late or again must still be known.
+    if days != 0 and not 30 <= days <= 36_500:
+        raise ValueError("it has to be 30 days or more, or 0 to keep rows for ever")
+    return days
 
 
 Phone = Annotated[str, AfterValidator(_e164)]
@@ -109,6 +118,8 @@ class Settings(BaseSettings):
     mailroom_temporal_ui_port: int = 8233
     mailroom_temporal_cli: Path | None = None
     mailroom_blobs_url: str | None = None
+    mailroom_bodies_days: Annotated[int, Field(ge=0, le=36_500)] = 90
+    mailroom_rows_days: Annotated[int, AfterValidator(_long_enough)] = 400
     mailroom_db_pool: Annotated[int, Field(gt=0)] = 10
     mailroom_sms_per_minute: Annotated[int, Field(gt=0)] = 60
     mailroom_log_level: str = "INFO"
@@ -117,6 +128,12 @@ class Settings(BaseSettings):
     @property
     def reminder_after(self) -> timedelta:
         return timedelta(seconds=self.user_response_timeout)
+
+    @property
+    def periods(self) -> dict[Kept, timedelta]:
+        """How long what is not kept for ever is kept."""
+        days = {Kept.BODIES: self.mailroom_bodies_days, Kept.ROWS: self.mailroom_rows_days}
+        return {what: timedelta(days=number) for what, number in days.items() if number}
 
     @property
     def bridge_url(self) -> str:

@@ -12,6 +12,7 @@ from mailroom.bridge import (
     owners,
     pages,
     problems,
+    retention,
     sms,
     stats,
     twilio,
@@ -45,6 +46,7 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
         twilio.router,
         *more,
         forget.router,
+        retention.router,
         stats.router,
         workflows.router,
     ):

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 
 from fastapi import Request
@@ -9,6 +10,7 @@ from fastapi import Request
 from mailroom.adapters.links import SignedLinks
 from mailroom.adapters.postgres.analytics import PostgresAnalytics
 from mailroom.adapters.postgres.listen import EventFeed
+from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
@@ -16,6 +18,7 @@ from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.forgetting import Forgetting
 from mailroom.bridge.intake import Intake
 from mailroom.models.owner import Owner
+from mailroom.models.retention import Kept
 from mailroom.ports import Blobs
 
 
@@ -50,6 +53,7 @@ class Context:
     views: PostgresViews
     statistics: PostgresStatistics
     analytics: PostgresAnalytics
+    retention: PostgresRetention
     texts: PostgresTexts
     feed: EventFeed
     blobs: Blobs
@@ -57,6 +61,7 @@ class Context:
     owners: Mapping[str, Owner]
     secrets: Secrets
     limits: Limits
+    periods: Mapping[Kept, timedelta] = field(default_factory=dict)
     public_url: str = ""
     temporal_ui: str | None = None
     https: bool = False

@@ -4,11 +4,10 @@ then the bodies that nobody else refers to."""
 from collections.abc import Collection
 
 from pydantic import BaseModel
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from mailroom.adapters.executions import TemporalExecutions
 from mailroom.adapters.postgres.forgetting import PostgresForgetting
 from mailroom.adapters.temporal import TemporalUnavailable
 from mailroom.ports import Blobs
@@ -53,15 +52,9 @@ class Forgetting:
         """The waiting one is ended; that and its earlier runs go with their histories."""
         try:
             await self._terminate(workflow_id)
-            # Visibility is a little behind; the latest run is deleted whether it is listed or not.
-            runs = {
-                found.run_id
-                async for found in self._client.list_workflows(f'WorkflowId = "{workflow_id}"')
-            }
-            deleted = [await self._delete(workflow_id, run) for run in ("", *sorted(runs))]
+            return await TemporalExecutions(self._client).delete(workflow_id)
         except RPCError as error:
             raise TemporalUnavailable(f"Temporal refused: {error.message}") from error
-        return max(len(runs), int(deleted[0]))
 
     async def _terminate(self, workflow_id: str) -> None:
         try:
@@ -69,16 +62,3 @@ class Forgetting:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-
-    async def _delete(self, workflow_id: str, run_id: str) -> bool:
-        request = DeleteWorkflowExecutionRequest(
-            namespace=self._client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
-        )
-        try:
-            await self._client.workflow_service.delete_workflow_execution(request)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
-        return True

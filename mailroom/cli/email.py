@@ -121,6 +121,14 @@ def forget(
 
 
 @app.command(epilog=EXIT_CODES)
+def retention(output: OutputOption = Output.TABLE) -> None:
+    """Shows how long mail is kept, and what the next run removes. Removes nothing."""
+    from mailroom.cli import retention as keeping  # noqa: PLC0415
+
+    keeping.retention(output)
+
+
+@app.command(epilog=EXIT_CODES)
 def stats(
     *,
     days: Annotated[int, typer.Option(min=1, max=366, help="The last so many, with today.")] = 30,

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from mailroom.cli.client import bridge, path_of, resolved
 from mailroom.cli.output import Output, clean, one_line, plain_table, print_json, say, show
+from mailroom.models.retention import removed_sentence
 from mailroom.models.states import MailState, is_final
 
 SUBJECT_LENGTH = 80
@@ -39,6 +40,8 @@ class Mail(BaseModel):
     error_message: str | None
     received_at: datetime
     timeout_at: datetime | None
+    processed_at: datetime | None = None
+    bodies_removed_at: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -125,11 +128,16 @@ def age(then: datetime, now: datetime) -> str:
 
 def page(mail: Mail, entries: Sequence[Entry]) -> Iterator[RenderableType]:
     yield _head(mail)
-    yield from _section("Mail", _prose(mail.email_body_preview or "(no text)"))
+    yield from _section("Mail", _prose(mail.email_body_preview or _no_text(mail)))
     if mail.ai_reply_text:
         note = f" ({one_line(mail.draft_note)})" if mail.draft_note else ""
         yield from _section(f"Draft {mail.revision}{note}", _prose(mail.ai_reply_text))
     yield from _section("What happened", _timeline(entries))
+
+
+def _no_text(mail: Mail) -> str:
+    removed = mail.bodies_removed_at
+    return removed_sentence(mail.processed_at, removed) if removed else "(no text)"
 
 
 def _section(title: str, content: RenderableType) -> Iterator[RenderableType]:

@@ -12,6 +12,7 @@ from sqlalchemy import URL
 from mailroom.adapters.postgres.analytics import PostgresAnalytics
 from mailroom.adapters.postgres.forgetting import PostgresForgetting
 from mailroom.adapters.postgres.listen import EventFeed
+from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
@@ -44,6 +45,7 @@ def bridge_context(
         views=PostgresViews(adapters.engines.read),
         statistics=PostgresStatistics(adapters.engines.read),
         analytics=PostgresAnalytics(adapters.engines.read, adapters.blobs),
+        retention=PostgresRetention(adapters.engines.read),
         texts=PostgresTexts(adapters.engines.write),
         feed=feed,
         blobs=adapters.blobs,
@@ -51,6 +53,7 @@ def bridge_context(
         owners=adapters.owners,
         secrets=secrets,
         limits=Limits(settings.mailroom_max_message_bytes, settings.mailroom_sms_per_minute),
+        periods=settings.periods,
         public_url=settings.public_url,
         temporal_ui=temporal_ui,
         https=settings.public_url.startswith("https:"),

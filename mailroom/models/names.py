@@ -7,6 +7,8 @@ DELIVERY_TASK_QUEUE = "delivery"
 
 INBOX_POLL = "inbox-poll"
 """Schedule that asks the Email Monitor."""
+RETENTION = "retention"
+"""Schedule that removes what is too old."""
 
 REASON_SEND_UNKNOWN = "send_unknown"
 REASON_BY_OWNER = "by owner"

@@ -236,6 +236,7 @@ def app_of(world: World, *more: APIRouter, https: bool = False) -> FastAPI:
         views=fake,
         statistics=fake,
         analytics=fake,
+        retention=fake,
         texts=fake,
         feed=fake,
         blobs=fake,

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from html import unescape
 from html.parser import HTMLParser
 
@@ -323,6 +324,23 @@ class TestMail:
         mail = world.add()
         world.blobs.clear()
         assert "The mail has been deleted." in (await person.get(f"/mails/{mail}")).text
+
+    async def test_a_mail_without_its_text_says_why(self, world: World, person: httpx.AsyncClient):
+        done = {"processed_at": NOW, "bodies_removed_at": NOW + timedelta(days=90, hours=3)}
+        mail = world.add(current_state=MailState.REPLY_SENT, ai_reply_text=None, **done)
+        world.become(blob="")
+        page = (await person.get(f"/mails/{mail}")).text
+        assert page.count("Removed 90 days after the mail was done with") == 2
+        assert "No draft yet" not in page
+        mail = world.add(
+            current_state=MailState.USER_IGNORED,
+            ai_reply_text=None,
+            revision=None,
+            reason="a list",
+            **done,
+        )
+        page = (await person.get(f"/mails/{mail}")).text
+        assert "No reply: a list." in page
 
     @pytest.mark.parametrize("path", ["/mails/x", "/mails/" + "0" * 31, "/mails/" + "0" * 32])
     async def test_no_such_mail(self, person: httpx.AsyncClient, path: str):

@@ -154,6 +154,11 @@ def app_of(bridge: FakeBridge) -> FastAPI:
         bridge.days.append(days)
         return bridge.figures
 
+    @app.get("/retention")
+    async def retention() -> dict[str, Any]:
+        none = {"last_run": None, "older_than": None}
+        return {"bodies": {"days": 90, "due": 12, **none}, "rows": {"days": None, "due": 0, **none}}
+
     @app.post("/workflow/timeout/{message_id:path}", status_code=202)
     async def time_out(message_id: str) -> dict[str, str]:
         bridge.signals.append(("timeout", message_id))

@@ -59,6 +59,21 @@ def test_show_has_letter_draft_and_timeline(run: Run, bridge: FakeBridge) -> Non
     assert found["timeline"][0]["type"] == "sms_sent"
 
 
+def test_a_mail_without_its_text_says_why(run: Run, bridge: FakeBridge) -> None:
+    done = {"processed_at": "2026-01-01T00:00:00Z", "bodies_removed_at": "2026-04-01T00:00:09Z"}
+    bridge.mails = [mail(1, "reply_sent", email_body_preview=None, ai_reply_text=None, **done)]
+    shown = run("email", "show", "mail-1@example.com").stdout
+    assert "Removed 90 days after the mail was done with" in shown
+
+
+def test_retention_shows_what_is_due(run: Run, bridge: FakeBridge) -> None:
+    lines = run("email", "retention").stdout.splitlines()
+    assert lines[1].split()[-6:] == ["90", "days", "12", "mails", "none", "yet"]
+    assert "for ever" in lines[2]
+    due = json.loads(run("email", "retention", "-o", "json").stdout)
+    assert due["bodies"]["due"] == 12
+
+
 def test_what_strangers_write_does_not_steer_the_terminal(run: Run, bridge: FakeBridge) -> None:
     hostile = "\x1b[2J\x1b]0;gone\x07[bold]red[/bold] \u202eever\u202c"
     bridge.mails = [mail(1, email_subject=hostile, email_body_preview=hostile, email_from=hostile)]

@@ -15,7 +15,7 @@ from temporalio import workflow
 
 from mailroom.adapters.settings import ConfigFile, OwnerSection, Settings
 from mailroom.adapters.templates import TemplateDrafter
-from mailroom.bridge import forget, health, owners, sms, stats, twilio, workflows
+from mailroom.bridge import forget, health, owners, retention, sms, stats, twilio, workflows
 from mailroom.bridge.sms import GatewayMessage
 from mailroom.models.names import (
     REASON_BY_OPERATOR,
@@ -143,6 +143,7 @@ def routes() -> set[str]:
         forget.router,
         health.router,
         owners.router,
+        retention.router,
         sms.router,
         stats.router,
         twilio.router,

@@ -42,6 +42,8 @@ def test_every_setting_of_the_example_is_explained() -> None:
         ("USER_RESPONSE_TIMEOUT", "soon"),
         ("SMS_FORMAT", "long"),
         ("MAX_RETRY_ATTEMPTS", "0"),
+        ("MAILROOM_BODIES_DAYS", "-1"),
+        ("MAILROOM_ROWS_DAYS", "29"),
     ],
 )
 def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

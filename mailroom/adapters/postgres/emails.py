@@ -89,7 +89,7 @@ _UNANSWERED = text("""
     SELECT s.workflow_id, p.blob, coalesce(s.email_from, '') AS sender,
            coalesce(s.reason, '') = :merged AS superseded
     FROM processed_emails p JOIN workflow_state s USING (owner, message_id)
-    WHERE p.owner = :owner AND p.message_id = ANY(:message_ids)
+    WHERE p.owner = :owner AND p.message_id = ANY(:message_ids) AND p.blob IS NOT NULL
       AND (s.current_state <> ALL(:final) OR s.reason = :merged)
     ORDER BY p.received_at
 """)

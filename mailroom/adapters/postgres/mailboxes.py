@@ -16,7 +16,12 @@ _FIRST_SEEN = text("""
         problem_since = NULL
     WHERE m.name <> excluded.name
 """)
-_READING = text("SELECT uidvalidity, last_uid, answer_since FROM mailboxes WHERE id = :id")
+# Of mail whose rows retention has deleted nobody knows whether it was answered.
+_READING = text("""
+    SELECT uidvalidity, last_uid, answer_since,
+           (SELECT older_than FROM retention WHERE what = 'rows') AS rows_since
+    FROM mailboxes WHERE id = :id
+""")
 _MOVE = text("""
     UPDATE mailboxes SET uidvalidity = :uidvalidity, last_uid = :uid, seen_at = now()
     WHERE id = :id
@@ -48,7 +53,8 @@ class PostgresMailboxes:
         cursor = None
         if row.uidvalidity is not None:
             cursor = Cursor(uidvalidity=row.uidvalidity, uid=row.last_uid)
-        return Reading(cursor=cursor, answer_since=mailbox.answer_since or row.answer_since)
+        since = mailbox.answer_since or row.answer_since
+        return Reading(cursor=cursor, answer_since=max(since, row.rows_since or since))
 
     async def move(self, mailbox: Mailbox, cursor: Cursor) -> None:
         async with self._engine.connect() as connection:

@@ -16,8 +16,9 @@ _KEEP = text("""
                          CAST(:digests AS text[]))
     ON CONFLICT DO NOTHING
 """)
-# What the first step hasn't entered yet is on its way. Those that were asked about longest ago
-# come first: one that the monitor forgot doesn't stand in the way of the others.
+# What the first step hasn't entered yet is on its way; what retention deleted has no `monitor_id`
+# any more. Those that were asked about longest ago come first: one that the monitor forgot doesn't
+# stand in the way of the others.
 _CHANGED = text("""
     SELECT m.workflow_id, m.monitor_id, c.status
     FROM monitored_emails m
@@ -27,6 +28,7 @@ _CHANGED = text("""
                     ELSE p.status END AS status
     ) c
     WHERE (m.reported IS NULL OR m.reported IN ('orchestrating', 'failed'))
+      AND m.monitor_id IS NOT NULL
       AND m.reported IS DISTINCT FROM c.status
     ORDER BY m.asked_at NULLS FIRST, m.workflow_id
     LIMIT :limit

@@ -167,7 +167,7 @@ send_markers = Table(
     "send_markers",
     metadata,
     Column("key", Text, primary_key=True),
-    Column("blob", Text),
+    Column("blob", Text, nullable=False),
     _now("claimed_at"),
     Column("outcome", Text),
     Column("response", Text),

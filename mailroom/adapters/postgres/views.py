@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mailroom.models.base import Frozen
 from mailroom.models.receipts import Receipt
+from mailroom.models.retention import removed_sentence
 from mailroom.models.states import MailState, Stage
 
 
@@ -48,9 +49,17 @@ class WorkflowState(BaseModel):
     created_at: datetime
     updated_at: datetime
     timeout_at: datetime | None
-    blob: str
+    blob: str = Field(description="SHA-256; empty once retention has removed it")
     reply_blob: str | None
     received_at: datetime
+    processed_at: datetime | None = None
+    bodies_removed_at: datetime | None = None
+
+    @property
+    def removed(self) -> str | None:
+        """Why there is no text any more, where retention has removed it."""
+        removed = self.bodies_removed_at
+        return removed_sentence(self.processed_at, removed) if removed else None
 
 
 class TimelineEntry(BaseModel):
@@ -87,7 +96,7 @@ ANSWERABLE = (
 """States in which a word may decide; a failed mail has its draft and waits for a word too."""
 
 _ROWS = """
-    SELECT s.*, p.blob, p.received_at
+    SELECT s.*, coalesce(p.blob, '') AS blob, p.received_at, p.processed_at, p.bodies_removed_at
     FROM workflow_state s JOIN processed_emails p USING (owner, message_id)
 """
 
@@ -166,7 +175,7 @@ class PostgresViews:
         rows = await self._all(
             _DRAFT_BLOB, owner=row.owner, message_id=row.message_id, revision=revision
         )
-        return str(rows[0]["blob"]) if rows else None
+        return rows[0]["blob"] if rows else None
 
     async def timeline(self, owner: str, message_id: str) -> list[TimelineEntry]:
         rows = await self._all(_TIMELINE, owner=owner, message_id=message_id)

@@ -9,7 +9,6 @@ UPGRADE = """
 ALTER TABLE processed_emails ADD COLUMN bodies_removed_at timestamptz,
     ALTER COLUMN blob DROP NOT NULL;
 ALTER TABLE drafts ALTER COLUMN blob DROP NOT NULL;
-ALTER TABLE send_markers ALTER COLUMN blob DROP NOT NULL;
 ALTER TABLE monitored_emails ALTER COLUMN monitor_id DROP NOT NULL;
 
 CREATE INDEX processed_emails_bodies ON processed_emails (processed_at, workflow_id)
@@ -30,11 +29,9 @@ DROP TABLE retention;
 DROP INDEX processed_emails_bodies, processed_emails_blob, drafts_blob, workflow_state_reply;
 UPDATE processed_emails SET blob = '' WHERE blob IS NULL;
 UPDATE drafts SET blob = '' WHERE blob IS NULL;
-UPDATE send_markers SET blob = '' WHERE blob IS NULL;
 UPDATE monitored_emails SET monitor_id = '' WHERE monitor_id IS NULL;
 ALTER TABLE processed_emails DROP COLUMN bodies_removed_at, ALTER COLUMN blob SET NOT NULL;
 ALTER TABLE drafts ALTER COLUMN blob SET NOT NULL;
-ALTER TABLE send_markers ALTER COLUMN blob SET NOT NULL;
 ALTER TABLE monitored_emails ALTER COLUMN monitor_id SET NOT NULL;
 """
 
