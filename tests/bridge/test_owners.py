@@ -13,7 +13,7 @@ from house import TOKEN, House, address_of, bridge_on, house_on, settings_for
 from sqlalchemy import URL
 from sqlalchemy import text as sql
 from temporalio.testing import WorkflowEnvironment
-from world import Gateway, Handset, Sink, gateway_running, mail, sink_running
+from world import Gateway, Handset, Sink, eventually, gateway_running, mail, sink_running
 
 from mailroom.adapters.settings import BadConfiguration, load_config_file, owners_of
 from mailroom.bridge.intake import NobodysMail
@@ -260,8 +260,13 @@ async def test_a_delegate_is_asked_when_the_owner_does_not_answer(two: Two, mark
     assert answer["outcome"] == "accepted"
     reply = await two.bobs_server.wait_for(f"{marker}@example.com")
     assert reply["From"] == "Bob <bob@mailroom.test>"
-    row = (await two.bob.get(f"/workflow/{message_id}")).json()
-    assert "sms, ada" in json.dumps(row["timeline"])
+
+    async def said_by_whom() -> bool:
+        row = (await two.bob.get(f"/workflow/{message_id}")).json()
+        return "sms, ada" in json.dumps(row["timeline"])
+
+    # The reply is at the server before the row says so.
+    await eventually(said_by_whom)
 
 
 async def test_a_delegate_who_asks_for_a_change_is_shown_it(two: Two, marker: str) -> None:

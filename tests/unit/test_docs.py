@@ -72,7 +72,7 @@ def _shown(value: object) -> str:
 async def test_the_example_of_the_file_can_be_used() -> None:
     config = ConfigFile.model_validate(tomllib.loads(blocks("configuration.md", "toml")[0]))
     assert set(OwnerSection.model_fields) - config.owner.model_fields_set == {
-        "id", "phone", "templates", "imap", "smtp"
+        "id", "phone", "templates", "imap", "smtp", "delegate", "delegate_after"
     }  # fmt: skip
     drafted = await TemplateDrafter(config.templates).draft(
         DraftRequest(
