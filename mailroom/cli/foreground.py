@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
-from mailroom.adapters.settings import Settings, load_settings
+from mailroom.adapters.settings import Settings, load_config_file, load_settings, owners_of
 from mailroom.cli.output import messages, say
 from mailroom.local import dev, lifetime, toolchain
 
@@ -71,8 +71,11 @@ def _what_leaves(settings: Settings) -> Text:
     gateway, server = settings.sms_gateway_url, settings.gmail_smtp_server
     if settings.twilio_account_sid:
         gateway = f"Twilio ({settings.twilio_from_number})"
-    if not gateway and not server:
+    if not dev.reaches_outside(settings):
         return Text("Nothing leaves this machine: texts go to the phone, replies to the outbox.")
-    texts = f"{settings.your_phone_number} through {gateway}" if gateway else "the phone"
-    replies = f"through {server}" if server else "to the outbox"
+    owners = list(owners_of(settings, load_config_file(settings.mailroom_config)).values())
+    phones = ", ".join(owner.phone for owner in owners if owner.phone) or "nobody"
+    texts = f"{phones} through {gateway}" if gateway else "the phone"
+    servers = dict.fromkeys(owner.smtp.host if owner.smtp else server for owner in owners)
+    replies = ", ".join(f"through {host}" if host else "to the outbox" for host in servers)
     return Text(f"Texts go to {texts}, replies {replies}.")
