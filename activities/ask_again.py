@@ -19,7 +19,7 @@ class AskAgain:
     @activity.defn
     async def ask_again(self, request: AskAgainInput) -> Draft:
         text = (await self.blobs.get(request.draft.blob)).decode()
-        return await self.store.enter_draft(
+        draft = await self.store.enter_draft(
             NewDraft(
                 revision=request.draft.revision + 1,
                 blob=request.draft.blob,
@@ -34,3 +34,4 @@ class AskAgain:
                 columns=Columns(reason=REASON_SEND_UNKNOWN, failed_stage=Stage.REPLY),
             ),
         )
+        return draft.model_copy(update={"attachments": request.draft.attachments})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.attached import with_attachments
 from activities.unanswered import unanswered_text
 from activities.under_way import UnderWay
 from activities.words import said
@@ -39,12 +40,14 @@ class DraftReply:
 
     @activity.defn
     async def draft_reply(self, request: DraftReplyInput) -> Draft:
-        mail = read_mail(await self.blobs.get(request.mail.blob))
+        raw = await self.blobs.get(request.mail.blob)
+        mail = read_mail(raw)
         body = await unanswered_text(self.blobs, request.earlier, mail)
         async with UnderWay(self.store, _begun(request, body)) as step:
             drafted = await self.drafted(await self.as_asked(request, mail, body))
             changes = await step.ended(_done(request, drafted))
-            return await self.store.enter_draft(await self.saved(request, drafted), *changes)
+            draft = await self.store.enter_draft(await self.saved(request, drafted), *changes)
+        return await with_attachments(draft, mail, raw)
 
     async def drafted(self, asked: DraftRequest) -> Drafted:
         try:

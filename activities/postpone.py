@@ -6,7 +6,7 @@ from datetime import datetime
 
 from temporalio import activity
 
-from activities.words import said
+from activities.words import heard_detail, said
 from mailroom.models.email_reply import PostponeInput
 from mailroom.models.owner import Owner
 from mailroom.models.postponement import postponed_until
@@ -34,7 +34,7 @@ class Postpone:
                 done=True,
                 states=(request.state,),
                 columns=said(request.word).model_copy(update=known),
-                detail={"until": until.isoformat(), "via": request.word.via},
+                detail={"until": until.isoformat(), **heard_detail(request.word)},
             )
         )
         return until

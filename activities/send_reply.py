@@ -1,13 +1,16 @@
 """Sends the approved reply, once (design: "Sending once")."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from temporalio import activity
 
+from activities.attached import files_named
 from activities.under_way import UnderWay
-from activities.words import said
+from activities.words import attached, heard_detail, said
+from mailroom.models.attachments import attachments
 from mailroom.models.email_reply import SendReplyInput, Sent
 from mailroom.models.mail import read_mail
 from mailroom.models.owner import Owner
@@ -57,9 +60,10 @@ class SendReply:
         return Sent(message_id=reply.message_id, response=response)
 
     async def reply_to(self, request: SendReplyInput) -> ReplyRequest:
-        mail = read_mail(await self.blobs.get(request.mail.blob))
+        raw = await self.blobs.get(request.mail.blob)
+        mail = read_mail(raw)
         text = (await self.blobs.get(request.draft.blob)).decode()
-        own = request.mail.reply_from
+        own, owner = request.mail.reply_from, self.owners[request.mail.owner]
         return ReplyRequest(
             original_message_id=mail.message_id,
             message_id_derived=mail.message_id_derived,
@@ -69,17 +73,26 @@ class SendReply:
             references=mail.references,
             in_reply_to=mail.in_reply_to,
             from_address=own,
-            from_name=self.owners[request.mail.owner].name or None,
+            from_name=owner.name or None,
             text=text,
             message_id=reply_message_id(request.mail.workflow_id, REPLY, own.rpartition("@")[2]),
             date=request.send_at or (request.word.at if request.word else request.mail.received_at),
+            html=owner.html_replies,
+            attach=await files_named(raw, attached(request.word)),
         )
 
     async def bytes_once(self, request: SendReplyInput, reply: ReplyRequest) -> str:
         """The hash of the reply's bytes, the same for every attempt and every sending."""
         first = request.retries == 0 and activity.info().attempt == 1
         blob = None if first else await self.store.reply_blob(request.mail)
-        return blob or await self.blobs.put(build_reply(reply))
+        if blob and (request.sends > 1 or await self.carries(blob, reply)):
+            return blob
+        return await self.blobs.put(await _built(reply))
+
+    async def carries(self, blob: str, reply: ReplyRequest) -> bool:
+        """Whether the reply that failed has the attachments that its owner wants by now."""
+        found = await asyncio.to_thread(attachments, await self.blobs.get(blob))
+        return [one.name for one in found] == [file.name for file in reply.attach]
 
     async def send_once(self, request: SendReplyInput, reply: ReplyRequest, blob: str) -> str:
         key = f"{request.mail.workflow_id}/{request.sends}"
@@ -124,6 +137,10 @@ class SendReply:
         return response
 
 
+async def _built(reply: ReplyRequest) -> bytes:
+    return await asyncio.to_thread(build_reply, reply) if reply.attach else build_reply(reply)
+
+
 class _Claimed(Exception):
     """Another try holds the marker; nothing was sent by this one."""
 
@@ -137,7 +154,7 @@ def _approved(request: SendReplyInput, reply: ReplyRequest, blob: str) -> Change
         done=False,
         states=(MailState.USER_APPROVED,),
         columns=columns.model_copy(update=known),
-        detail={"via": request.word.via if request.word else None},
+        detail=heard_detail(request.word),
     )
 
 

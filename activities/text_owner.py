@@ -102,6 +102,7 @@ class TextOwner:
             note=request.draft.note,
             link=self.links.draft(request.mail, request.draft.revision),
             edits_left=MAX_EDITS - request.edits,
+            attachments=request.draft.attachments,
         )
 
     async def send(

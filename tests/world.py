@@ -188,8 +188,8 @@ async def wire_to(address: str) -> AsyncIterator[Wire]:
 @dataclass
 class Sink:
     """An SMTP server. The recipient's local part says what it does: `refuse`, `defer-always`,
-    `defer-twice`, `rcpt-defer`, `drop-before-dot`, `drop-at-data`, `drop-after-dot`; others are
-    taken."""
+    `defer-twice`, `rcpt-defer`, `drop-before-dot`, `drop-at-data`, `drop-after-dot`; `small` takes
+    10,000 bytes at most, and others are taken."""
 
     mails: dict[str, list[EmailMessage]] = field(default_factory=lambda: defaultdict(list))
     raw: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
@@ -217,6 +217,8 @@ class Sink:
         kind = address.partition("+")[0]
         if kind == "defer-always" or (kind == "defer-twice" and self.tries[address] <= 2):
             return "451 4.3.2 try later"
+        if kind == "small" and len(envelope.original_content or b"") > 10_000:
+            return "552 5.3.4 too large for me"
         await self.keep(address, envelope.original_content or b"")
         if kind == "drop-after-dot" and self.tries[address] <= 1:
             server.transport.abort()
@@ -274,6 +276,13 @@ async def sink_running() -> AsyncIterator[Sink]:
     sink.port = server.sockets[0].getsockname()[1]
     async with server:
         yield sink
+
+
+def words_of(reply: EmailMessage) -> str:
+    """The text of a reply, which has HTML beside it."""
+    text = reply.get_body(("plain",))
+    assert text is not None, "the reply has no text"
+    return str(text.get_content())
 
 
 def mail(

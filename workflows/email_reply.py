@@ -163,8 +163,9 @@ class EmailReplyWorkflow:
         if not await self.mail.spoken_by(progress.send_at):
             return True
         progress.send_at = progress.approved = None
-        # Said while a reply waits, a plain `1` means now.
-        return progress.word is not None and progress.word.command == Approve()
+        # Said while a reply waits, a plain `1` means now; what was to be attached it keeps.
+        said = progress.word and progress.word.command
+        return isinstance(said, Approve) and not said.later
 
     async def snooze(self) -> None:
         progress = self.progress

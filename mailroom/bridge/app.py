@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from mailroom.bridge import (
+    attachments,
     forget,
     health,
     owners,
@@ -48,6 +49,7 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
         forget.router,
         retention.router,
         stats.router,
+        attachments.router,
         workflows.router,
     ):
         app.include_router(router)

@@ -15,6 +15,7 @@ from starlette.routing import NoMatchFound
 from mailroom.bridge import pages_words
 from mailroom.bridge.auth import Caller
 from mailroom.bridge.context import context_of
+from mailroom.models.attached import size_words
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -111,6 +112,7 @@ def _environment() -> Environment:
     environment.globals.update(static=_static, has_page=_has_page, is_htmx=is_htmx)
     environment.filters.update(
         age=pages_words.age,
+        size=size_words,
         clock=pages_words.clock,
         one_line=pages_words.one_line,
         sender=pages_words.sender,

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from mailroom.adapters.postgres.views import WorkflowState
 from mailroom.bridge.context import Context
+from mailroom.models.attached import Attachment
+from mailroom.models.attachments import attachments
 from mailroom.models.base import Frozen
 from mailroom.models.mail import IncomingMail, read_mail
 from mailroom.models.quotes import newest_text
@@ -20,6 +22,7 @@ class Letter(Frozen):
 
     mail: IncomingMail
     newest: str = Field(description="without the history that it quotes")
+    files: tuple[Attachment, ...] = ()
     answered: str = Field(description="who gets the reply, or why nobody can")
 
     @property
@@ -42,7 +45,12 @@ async def letter(the: Context, row: WorkflowState) -> Letter | None:
 
 def _read(raw: bytes) -> Letter:
     mail = read_mail(raw)
-    return Letter(mail=mail, newest=newest_text(mail.text), answered=_answered(mail))
+    return Letter(
+        mail=mail,
+        newest=newest_text(mail.text),
+        files=attachments(raw),
+        answered=_answered(mail),
+    )
 
 
 def _answered(mail: IncomingMail) -> str:

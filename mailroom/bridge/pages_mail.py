@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from mailroom.adapters.postgres.listen import MailEvent
 from mailroom.adapters.postgres.views import WorkflowState
 from mailroom.bridge import workflows
+from mailroom.bridge.attachments import Number, attachments_of, download
 from mailroom.bridge.auth import Caller, The, Who
 from mailroom.bridge.context import Context
 from mailroom.bridge.pages_html import back_to, is_htmx, render
@@ -28,7 +29,15 @@ from mailroom.bridge.pages_offers import (
 from mailroom.bridge.pages_route import PageRoute
 from mailroom.bridge.pages_words import timeline
 from mailroom.bridge.problems import Problem
-from mailroom.models.email_reply import MAX_EDITS, WORD_LIMIT, OwnersWord, Verdict
+from mailroom.models.attached import Attachment
+from mailroom.models.email_reply import (
+    MAX_EDITS,
+    MOST_ATTACHED,
+    WORD_LIMIT,
+    FileName,
+    OwnersWord,
+    Verdict,
+)
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -46,6 +55,7 @@ class Said(BaseModel):
     revision: int | None = None
     nonce: Annotated[str, Field(max_length=40)] = ""
     how: str = ""
+    attach: Annotated[list[FileName], Field(max_length=MOST_ATTACHED)] = []
 
 
 class Done(BaseModel):
@@ -67,6 +77,11 @@ async def state(request: Request, mail: MailHash, the: The, who: Who) -> Respons
     """What changes on the page of a mail."""
     row = await the_row(the, who, mail)
     return render(request, "_state.html", who, await _state(the, row) | {"done": None})
+
+
+@router.get("/mails/{mail}/attachments/{number}")
+async def attachment(mail: MailHash, number: Number, the: The, who: Who) -> Response:
+    return await download(the, await the_row(the, who, mail), number)
 
 
 @router.post("/mails/{mail}")
@@ -94,10 +109,12 @@ async def the_row(the: Context, who: Caller, mail: str) -> WorkflowState:
 
 
 async def _state(the: Context, row: WorkflowState) -> dict[str, object]:
+    offered = offers(row)
     return {
         "row": row,
         "hash": row.workflow_id.rpartition("/")[2],
-        "offers": offers(row),
+        "offers": offered,
+        "attachable": await _attachable(the, row) if Offer.SEND in offered else (),
         "unknown": may_have_been_sent(row),
         "later": waits_for_its_time(row),
         "edits_left": MAX_EDITS - row.edit_iteration,
@@ -105,6 +122,13 @@ async def _state(the: Context, row: WorkflowState) -> dict[str, object]:
         "nonce": secrets.token_urlsafe(9),
         "lines": timeline(await the.views.timeline(row.owner, row.message_id)),
     }
+
+
+async def _attachable(the: Context, row: WorkflowState) -> tuple[Attachment, ...]:
+    """What the owner may choose; a reply that is approved keeps what was chosen for it."""
+    if may_have_been_sent(row) or waits_for_its_time(row):
+        return ()
+    return await attachments_of(the, row)
 
 
 async def _answered(the: Context, row: WorkflowState, said: Said) -> Done:
@@ -140,9 +164,10 @@ def _word(said: Said) -> OwnersWord:
     how = said.how.replace("\r\n", "\n")
     text = {Offer.SEND: "1", Offer.EDIT: f"2 {how}", Offer.IGNORE: "3"}[said.offer]
     # An ID means the same for good, so each text of each rendering has its own.
-    digest = sha256(text.encode()).hexdigest()[:16]
+    attach = tuple(said.attach) if said.offer is Offer.SEND else ()
+    digest = sha256("\0".join((text, *attach)).encode(errors="replace")).hexdigest()[:16]
     word_id = f"page/{said.nonce}/{digest}" if said.nonce else None
-    return OwnersWord(text=text, revision=said.revision, id=word_id, via="page")
+    return OwnersWord(text=text, revision=said.revision, id=word_id, attach=attach, via="page")
 
 
 @asynccontextmanager

@@ -74,6 +74,7 @@ _PLAIN = {
 _PASSING = frozenset({_S.AI_GENERATING, _S.SMS_SENDING, _S.AWAITING_USER})
 
 _SAID_BY_OTHERS = {
+    _S.USER_APPROVED: "attached",
     _S.USER_EDIT_REQUESTED: "instructions",
     _S.REPLY_SENT: "response",
     _S.FAILED: "error",
@@ -151,13 +152,18 @@ def _told(state: MailState, entry: TimelineEntry) -> str:
         case _S.AWAITING_USER if entry.detail.get("until") or entry.detail.get("delegate"):
             return _waits_on(entry)
         case _:
-            return _PLAIN[state].format(through=_through(entry)) + _sent_later(entry)
+            plain = _PLAIN[state].format(through=_through(entry))
+            return plain + _sent_later(entry) + _attached(entry)
 
 
 def _waits_on(entry: TimelineEntry) -> str:
     if delegate := entry.detail.get("delegate"):
         return f"{delegate} was asked in your place."
     return f"You put it off until {clock(datetime.fromisoformat(entry.detail['until']))}."
+
+
+def _attached(entry: TimelineEntry) -> str:
+    return " Attached to it:" if entry.detail.get("attached") else ""
 
 
 def _sent_later(entry: TimelineEntry) -> str:

@@ -6,6 +6,8 @@ anything; what is refused is said in a sentence, because a person waits for it.
 
 from datetime import datetime
 
+from mailroom.models.attached import name_shown
+from mailroom.models.attaching import NotAttached, checked, named
 from mailroom.models.email_reply import (
     MAX_EDITS,
     Heard,
@@ -28,6 +30,8 @@ from mailroom.models.words import (
     parse_word,
 )
 
+SHOWN_NAMES = 3
+
 
 def judge(word: OwnersWord, progress: Progress, now: datetime) -> tuple[Outcome, Heard | None]:
     """The verdict on a word, and the word to act on when it was accepted."""
@@ -40,8 +44,35 @@ def judge(word: OwnersWord, progress: Progress, now: datetime) -> tuple[Outcome,
     why_not = _why_not(command, said.code, word.revision, progress)
     if why_not:
         return _refused(progress, why_not), None
+    try:
+        command = _with_attachments(command, said.files, word.attach, progress)
+    except NotAttached as error:
+        return _refused(progress, str(error)), None
     heard = Heard(command=command, at=now, via=word.via or "signal")
     return _accepted(command, progress), heard
+
+
+def _with_attachments(
+    command: Decision, files: str | None, names: tuple[str, ...], progress: Progress
+) -> Decision:
+    """What the owner names is attached, and nothing else. An approval that names nothing keeps
+    what an earlier one named that still waits to be sent."""
+    draft = progress.draft
+    if not isinstance(command, Approve) or draft is None:
+        if names:
+            raise NotAttached("Only a reply that is sent (1) can carry attachments.")
+        return command
+    if progress.reason == REASON_SEND_UNKNOWN and (files or names):
+        raise NotAttached("The reply may have been sent as it is: 1 sends it again, 3 leaves it.")
+    found = named(files, draft.attachments) if files else ()
+    chosen = checked(tuple(dict.fromkeys((*found, *names))), draft.attachments)
+    return command.model_copy(update={"attach": chosen or _kept(progress)})
+
+
+def _kept(progress: Progress) -> tuple[str, ...]:
+    earlier = progress.approved.command if progress.approved else None
+    again = progress.failed_stage is None or progress.reason == REASON_SEND_UNKNOWN
+    return earlier.attach if isinstance(earlier, Approve) and again else ()
 
 
 _HOW = "answer 1 to send, 2 and how to change it, or 3 to ignore."
@@ -92,7 +123,15 @@ def _after_failed_send(command: Decision, progress: Progress) -> str | None:
         return None
     if progress.reason == REASON_SEND_UNKNOWN:
         return "The reply may have been sent: 1 sends it again, 3 leaves it."
+    if isinstance(command, Approve) and not command.later and _attached(progress):
+        # What was too large for the server is sent without, or with something else.
+        return None
     return "Sending the reply failed; `retry` tries again, 3 gives it up."
+
+
+def _attached(progress: Progress) -> bool:
+    command = progress.approved.command if progress.approved else None
+    return isinstance(command, Approve) and bool(command.attach)
 
 
 def describe(progress: Progress) -> str:
@@ -135,11 +174,18 @@ def _what_follows(command: Decision, *, again: bool) -> str:
 
 
 def _when_sent(approval: Approve) -> str:
+    reply = f"The reply{_carried(approval.attach)}"
     if approval.at:
-        return f"The reply goes out at {approval.at:%H:%M}; {_TILL}"
+        return f"{reply} goes out at {approval.at:%H:%M}; {_TILL}"
     if approval.after:
-        return f"The reply goes out in {in_words(approval.after)}; {_TILL}"
-    return "The reply is on its way."
+        return f"{reply} goes out in {in_words(approval.after)}; {_TILL}"
+    return f"{reply} is on its way."
+
+
+def _carried(names: tuple[str, ...]) -> str:
+    if len(names) > SHOWN_NAMES:
+        return f" with {len(names)} attachments"
+    return f" with {', '.join(map(name_shown, names))}" if names else ""
 
 
 _TILL = "till then 3 cancels it."

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from mailroom.models.attached import Attachment
 from mailroom.models.base import Frozen
 from mailroom.models.states import MailState, Stage
 from mailroom.models.words import Decision
@@ -18,6 +19,7 @@ EXCERPT = 600
 WORD_LIMIT = 2_000
 VIA_LENGTH = 40
 MAX_EDITS = 10
+MOST_ATTACHED = 20
 
 
 class MailRef(Frozen):
@@ -93,6 +95,9 @@ class Draft(Frozen):
     length: int
     excerpt: str
     note: str | None = None
+    attachments: tuple[Attachment, ...] = Field(
+        default=(), description="of the mail; the owner may attach them to the reply by name"
+    )
 
 
 class DraftReplyInput(Frozen):
@@ -220,15 +225,20 @@ def _not_blank(text: str) -> str:
     return text
 
 
+FileName = Annotated[str, Field(max_length=200)]
+
+
 class OwnersWord(Frozen):
     """What somebody said of a draft: `"1"` on the wire, or `{"text", "revision", "id"}`.
 
-    An `id` is the sender's own; the same ID twice is one word.
+    An `id` is the sender's own; the same ID twice is one word. `attach` are whole names of
+    attachments that an approval carries, besides those in the text.
     """
 
     text: Annotated[str, Field(max_length=WORD_LIMIT), AfterValidator(_not_blank)]
     revision: int | None = None
     id: Annotated[str, Field(max_length=200)] | None = None
+    attach: Annotated[tuple[FileName, ...], Field(max_length=MOST_ATTACHED)] = ()
     via: Annotated[str, Field(max_length=VIA_LENGTH)] | None = None
 
     @model_validator(mode="before")

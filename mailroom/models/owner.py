@@ -55,6 +55,7 @@ class Owner(Frozen):
     delegate_after: timedelta = Field(
         default=timedelta(hours=12), gt=timedelta(0), description="without an answer"
     )
+    html_replies: bool = Field(default=True, description="as HTML too, beside the text")
     rules: tuple[Rule, ...] = ()
     templates: tuple[Template, ...] = Field(default=(), description="tried before those of all")
 

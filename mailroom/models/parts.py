@@ -36,8 +36,13 @@ def _named_letter(mail: Message) -> list[Message]:
 
 def attachment_names(mail: Message) -> list[str]:
     """The names of what is attached; its content type where it has no name."""
+    return [guarded("?", _name, leaf) for leaf in attached_parts(mail, NAMES)]
+
+
+def attached_parts(mail: Message, most: int) -> list[Message]:
+    """The first of what is attached, in the order of the mail."""
     attached = (leaf for leaf in _leaves(mail) if not _is_letter(leaf))
-    return [guarded("?", _name, leaf) for leaf in islice(attached, NAMES)]
+    return list(islice(attached, most))
 
 
 def is_delivery_report(mail: Message) -> bool:

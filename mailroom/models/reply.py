@@ -14,10 +14,12 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AwareDatetime, Field
 
 from mailroom.models.addresses import Address
+from mailroom.models.attached import AttachedFile
 from mailroom.models.base import Frozen
 from mailroom.models.decoding import guarded
 from mailroom.models.header_folding import ASCII, UTF8, encoded, is_plain
 from mailroom.models.mail import MESSAGE_ID, MESSAGE_ID_LENGTH, SUBJECT_LENGTH
+from mailroom.models.reply_html import reply_html
 from mailroom.models.text import one_line, printable
 
 MAX_RECIPIENTS = 10
@@ -60,6 +62,8 @@ class ReplyRequest(Frozen):
     message_id: str
     date: AwareDatetime
     unattended: bool = False
+    html: bool = Field(default=False, description="the text as HTML too, beside it")
+    attach: tuple[AttachedFile, ...] = ()
 
 
 def build_reply(request: ReplyRequest) -> bytes:
@@ -81,9 +85,29 @@ def build_reply(request: ReplyRequest) -> bytes:
     if request.unattended:
         # RFC 3834 §5; a reply that a person approved is no automatic one.
         message["Auto-Submitted"] = "auto-replied"
-    text = printable(request.text)
-    message.set_content(text, charset="us-ascii" if text.isascii() else "utf-8")
+    _write(message, request)
     return message.as_bytes()
+
+
+def _write(message: EmailMessage, request: ReplyRequest) -> None:
+    text = printable(request.text)
+    charset = "us-ascii" if text.isascii() else "utf-8"
+    message.set_content(text, charset=charset)
+    if request.html:
+        message.add_alternative(reply_html(text), subtype="html", charset=charset)
+    for file in request.attach:
+        kind, _, subtype = file.kind.partition("/")
+        message.add_attachment(file.data, kind, subtype, filename=file.name)
+    if message.is_multipart():
+        _bound(message, f"{request.message_id}\0{text}")
+
+
+def _bound(message: EmailMessage, seed: str) -> None:
+    """Boundaries that follow from the reply, so that its bytes are the same every time. They occur
+    in no part: no encoding has "=_" (RFC 2045 §6.7, §6.8), and nobody writes a digest of it."""
+    digest = hashlib.sha256(seed.encode()).hexdigest()[:32]
+    for number, part in enumerate(part for part in message.walk() if part.is_multipart()):
+        part.set_boundary(f"=_{digest}_{number}")
 
 
 def recipients(request: ReplyRequest) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from unicodedata import normalize
 
+from mailroom.models.attached import Attachment, attached_line
 from mailroom.models.base import Frozen
 from mailroom.models.sms_segments import (
     bare_or_quoted,
@@ -26,6 +27,9 @@ CONDENSED_SEGMENTS = 4
 TEXT_SEGMENTS = 2
 MOST_DRAFT_TEXTS = 4
 
+# How long the line about the attachments may be; at last it only counts them.
+FILES_UNITS = (100, 50, 0)
+
 _ROOM = 40
 _NUMBER = " [6/6]"
 
@@ -37,7 +41,8 @@ class SmsFormat(StrEnum):
 
 
 class DraftNotice(Frozen):
-    """A draft and the mail it answers; `body` is the plain text of the newest mail."""
+    """A draft and the mail it answers; `body` is the plain text of the newest mail, `attached` the
+    line that names its attachments, which is made here."""
 
     sender_name: str
     sender_address: str
@@ -49,19 +54,35 @@ class DraftNotice(Frozen):
     note: str | None = None
     link: str | None = None
     edits_left: int = 10
+    attachments: tuple[Attachment, ...] = ()
+    attached: str = ""
 
 
 def draft_texts(notice: DraftNotice, format: SmsFormat) -> list[str]:
     """The texts about a draft, in order: one, or three to six that are numbered."""
     n = _readable(notice)
-    whole = _condensed(n, _mail(n), n.draft)
-    if format is SmsFormat.CONDENSED:
-        return [_with_icon(whole if fits(whole, CONDENSED_SEGMENTS) else _cut_condensed(n))]
-    if format is SmsFormat.AUTO and fits(whole, AUTO_SEGMENTS):
+    parts = CONDENSED_SEGMENTS if format is SmsFormat.CONDENSED else AUTO_SEGMENTS
+    if format is not SmsFormat.MULTIPART and (whole := _whole(n, parts)):
         return [_with_icon(whole)]
+    if format is SmsFormat.CONDENSED:
+        return [_with_icon(_cut_condensed(n))]
     texts = [_notification(n), _preview(n), *_drafts(n)]
     numbered = [f"{text} [{i}/{len(texts)}]" for i, text in enumerate(texts, 1)]
     return [_with_icon(numbered[0]), *numbered[1:]]
+
+
+def _whole(n: DraftNotice, parts: int) -> str | None:
+    """Mail and draft in one text, if they fit; the attachments are condensed to make room."""
+    for units in FILES_UNITS:
+        text = _condensed(_naming(n, units), _mail(n), n.draft)
+        if fits(text, parts):
+            return text
+    return None
+
+
+def _naming(n: DraftNotice, units: int) -> DraftNotice:
+    """With a line about the attachments, of `units` if it names any."""
+    return n.model_copy(update={"attached": attached_line(n.attachments, units)})
 
 
 def _readable(n: DraftNotice) -> DraftNotice:
@@ -131,14 +152,15 @@ def _condensed(n: DraftNotice, mail: str, draft: str) -> str:
     where = "" if draft != n.draft else _where(n)
     said = f'{_who(n)}: "{mail}"{_unseen(_mail(n), mail, where)}'
     answer = f'{_label(n)}: "{draft}"{_unseen(n.draft, draft, _where(n))}'
-    return f"{said}\n{answer}\n{_commands(n)}"
+    return "\n".join(filter(None, (said, n.attached, answer, _commands(n))))
 
 
 def _cut_condensed(n: DraftNotice) -> str:
     """The draft has precedence; what is worth least goes first: mail, link, note."""
+    some, n = _naming(n, FILES_UNITS[1]), _naming(n, FILES_UNITS[-1])
     plain = n.model_copy(update={"link": None})
     bare = plain.model_copy(update={"note": short(n.note, _ROOM) if n.note else None})
-    for kept, room in ((n, 80), (n, 20), (plain, 20), (bare, 20)):
+    for kept, room in ((some, 80), (n, 20), (plain, 20), (bare, 20)):
         mail = _mail(n)[:room].rstrip()
         if fits(_condensed(kept, mail, n.draft[:_ROOM]), CONDENSED_SEGMENTS):
             break
@@ -159,8 +181,11 @@ def _notification(n: DraftNotice) -> str:
     name = bare_or_quoted(n.sender_name, 40)
     sender = f"{name} <{address}>" if n.sender_name else address
 
+    files = _naming(n, FILES_UNITS[0]).attached
+
     def render(subject: str) -> str:
-        return f"Email from: {sender}\nSubject: {bare_or_quoted(subject, 400)}\n{n.code}{_NUMBER}"
+        about = f"Email from: {sender}\nSubject: {bare_or_quoted(subject, 400)}"
+        return "\n".join(filter(None, (about, files, f"{n.code}{_NUMBER}")))
 
     text = with_subject(n.subject or "(none)", TEXT_SEGMENTS, render)
     return text.removesuffix(_NUMBER)

@@ -23,11 +23,13 @@ _RESERVED = re.compile("(?ai:STOP|STOPALL|UNSUBSCRIBE|CANCEL|END|QUIT|START|YES|
 
 
 class Approve(Frozen):
-    """Send it: now, after a while, or at a time of day in the owner's zone."""
+    """Send it: now, after a while, or at a time of day in the owner's zone; `attach` are names of
+    attachments of the mail, and stand here only by the owner's word."""
 
     kind: Literal["approve"] = "approve"
     after: timedelta | None = None
     at: time | None = None
+    attach: tuple[str, ...] = ()
 
     @property
     def later(self) -> bool:
@@ -67,10 +69,12 @@ Command = Annotated[Decision | Reserved | Unclear, Field(discriminator="kind")]
 
 
 class Said(Frozen):
-    """A command, and the code of the draft it is about (None: the one that waits)."""
+    """A command, and the code of the draft it is about (None: the one that waits). `files` is what
+    the owner calls the attachments that an approval is to carry."""
 
     command: Command
     code: str | None = None
+    files: str | None = None
 
 
 # A question mark is not among them ("send?" asks), nor a dash before the command: "-1" disagrees.
@@ -83,6 +87,9 @@ _EXACT = re.compile(
     rf"{_BEFORE}(?ai:(?P<approve>1|approve|send)|(?P<ignore>3|ignore|skip)){_AFTER}{_EDGE}*"
 )
 _LATER = re.compile(rf"{_BEFORE}(?ai:(?:1|approve|send)\s+{SEND_WHEN}){_AFTER}{_EDGE}*")
+# "send with report.pdf at 9:00 K7M4": a time and a code may follow the names.
+_WITH = re.compile(r"(?P<what>.{1,60}?)\s+(?ai:with)[\s:]+(?P<files>.*)", re.DOTALL)
+_FILES = re.compile(rf"(?P<before>)(?P<files>.+?)(?:\s+{SEND_WHEN})?{_AFTER}{_EDGE}*", re.DOTALL)
 _SNOOZE = re.compile(rf"{_BEFORE}(?ai:(?:snooze\s+)?{AFTER}){_AFTER}{_EDGE}*")
 # "2.5", "2:30" and "2-3 days" begin with a number, not with the command.
 _EDIT = re.compile(
@@ -109,10 +116,10 @@ def parse_word(text: str) -> Said:
 
 
 def _command(text: str) -> Said:
-    if found := _EXACT.fullmatch(text):
-        return _with_code(found, Approve() if found["approve"] else Ignore())
-    if found := _LATER.fullmatch(text):
-        return _later(found)
+    if (found := _WITH.fullmatch(text)) and (approval := _approval(found["what"])):
+        return _with_files(approval, found["files"])
+    if said := _approval(text) or _ignored(text):
+        return said
     if found := _SNOOZE.fullmatch(text):
         length = duration_of(found)
         return _with_code(found, Snooze(length=length)) if length else _unclear(_NO_TIME)
@@ -124,6 +131,36 @@ def _command(text: str) -> Said:
 
 
 _NO_TIME = "a time that can't be; up to 30 days can"
+
+
+def _approval(text: str) -> Said | None:
+    if found := _EXACT.fullmatch(text):
+        return _with_code(found, Approve()) if found["approve"] else None
+    found = _LATER.fullmatch(text)
+    return _later(found) if found else None
+
+
+def _ignored(text: str) -> Said | None:
+    found = _EXACT.fullmatch(text)
+    return _with_code(found, Ignore()) if found and found["ignore"] else None
+
+
+def _with_files(approval: Said, text: str) -> Said:
+    """`approval`, with what stands after its "with": names, a time if it has none, a code."""
+    found = _FILES.fullmatch(" ".join(text.split()))
+    if not found:
+        return _unclear("the names of attachments are missing")
+    timed = bool(found["amount"] or found["hour"])
+    rest = _later(found) if timed else _with_code(found, Approve())
+    for unclear in (approval, rest):
+        if not isinstance(unclear.command, Approve):
+            return unclear
+    if timed and approval.command != Approve():
+        return _unclear("two times")
+    if approval.code and rest.code and approval.code != rest.code:
+        return _unclear("two codes")
+    command = rest.command if timed else approval.command
+    return Said(command=command, code=rest.code or approval.code, files=found["files"])
 
 
 def _later(found: re.Match[str]) -> Said:

@@ -15,7 +15,7 @@ from mailroom.adapters.links import SignedLinks
 from mailroom.adapters.postgres.listen import MailEvent
 from mailroom.adapters.postgres.statistics import Counts
 from mailroom.adapters.postgres.views import TimelineEntry, WorkflowState
-from mailroom.bridge import pages, problems, workflows
+from mailroom.bridge import attachments, pages, problems, workflows
 from mailroom.bridge.context import Context, Limits, Secrets
 from mailroom.bridge.flows import NotRunning
 from mailroom.models.email_reply import MailRef, Outcome, OwnersWord, Verdict
@@ -247,6 +247,7 @@ def app_of(world: World, *more: APIRouter, https: bool = False) -> FastAPI:
         temporal_ui="http://temporal.test",
     )
     problems.install(app)
+    app.include_router(attachments.router)
     app.include_router(workflows.router)
     for router in more:
         app.include_router(router)

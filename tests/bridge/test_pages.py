@@ -4,8 +4,10 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from email.message import EmailMessage
 from html import unescape
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ from itsdangerous import TimestampSigner
 from page_world import NOW, OWNER, TOKEN, World, an_entry, app_of, browser
 
 from mailroom.adapters.links import LINK_LIFE_SECONDS
+from mailroom.bridge.attachments import content_disposition
 from mailroom.bridge.auth import COOKIE
 from mailroom.bridge.flows import NotRunning
 from mailroom.bridge.pages_login import WRONG_PER_MINUTE, safe_next
@@ -642,3 +645,109 @@ class TestStream:
     ):
         await self.stream(app, person, "/events/stream", [])
         assert world.queues == set()
+
+
+# Attachments
+
+NAMES = ("report.pdf", 'Grüße \u202e"x".exe', "../../index.html")
+
+
+def with_files(*names: str) -> bytes:
+    message = EmailMessage()
+    message["From"] = "john@example.com"
+    message.set_content("See attached.")
+    for name in names:
+        message.add_attachment(f"of {name}".encode(), "text", "html", filename=name)
+    return message.as_bytes()
+
+
+class TestAttachments:
+    async def test_each_is_kept_as_a_harmless_file(self, person: httpx.AsyncClient, world: World):
+        mail = world.add(with_files(*NAMES))
+        page = (await person.get(f"/mails/{mail}")).text
+        for number, kept in enumerate(("report.pdf", "Grüße _x_.exe", "index.html"), 1):
+            assert kept in page
+            assert f'href="/mails/{mail}/attachments/{number}"' in page
+            file = await person.get(f"/mails/{mail}/attachments/{number}")
+            assert file.status_code == 200
+            assert file.content == f"of {NAMES[number - 1]}".encode()
+            assert file.headers["content-type"] == "application/octet-stream"
+            assert file.headers["x-content-type-options"] == "nosniff"
+            assert file.headers["cache-control"] == "no-store"
+            assert "sandbox" in file.headers["content-security-policy"]
+            disposition = file.headers["content-disposition"]
+            assert disposition.startswith('attachment; filename="')
+            assert disposition.endswith(f"; filename*=UTF-8''{quote(kept)}")
+
+    async def test_old_programs_get_a_plain_name(self):
+        said = content_disposition('Grüße "1" 100%.pdf')
+        plain = 'attachment; filename="Gr__e _1_ 100_.pdf"; '
+        assert said == plain + "filename*=UTF-8''Gr%C3%BC%C3%9Fe%20%221%22%20100%25.pdf"
+
+    @pytest.mark.parametrize("number", ["4", "20", "0", "-1", "21", "x", "%2e%2e%2f1"])
+    async def test_what_is_not_there_is_no_file(
+        self, person: httpx.AsyncClient, world: World, number: str
+    ):
+        mail = world.add(with_files(*NAMES))
+        answer = await person.get(f"/mails/{mail}/attachments/{number}")
+        assert answer.status_code in (404, 422)
+        assert "content-disposition" not in answer.headers
+
+    async def test_a_deleted_mail_has_none(self, person: httpx.AsyncClient, world: World):
+        mail = world.add(with_files(*NAMES))
+        world.blobs.clear()
+        assert (await person.get(f"/mails/{mail}/attachments/1")).status_code == 410
+        assert (await person.get(f"/mails/{mail}")).status_code == 200
+
+    async def test_only_who_may_see_the_mail_gets_them(
+        self, person: httpx.AsyncClient, stranger: httpx.AsyncClient, world: World
+    ):
+        mail = world.add(with_files(*NAMES))
+        other = world.add(with_files(*NAMES), owner="somebody-else")
+        assert (await stranger.get(f"/mails/{mail}/attachments/1")).status_code == 303
+        assert (await person.get(f"/mails/{other}/attachments/1")).status_code == 404
+        api = "/workflow/%3C2@example.com%3E/attachments/1"
+        assert (await stranger.get(api)).status_code == 401
+        assert (await person.get(api)).status_code == 404
+
+    async def test_a_link_in_a_text_shows_names_and_gives_no_file(
+        self, stranger: httpx.AsyncClient, world: World
+    ):
+        world.add(with_files(*NAMES))
+        page = (await stranger.get(world.link())).text
+        assert "report.pdf" in page
+        assert "/attachments/" not in page
+
+    async def test_boxes_say_what_goes_with_the_reply(
+        self, person: httpx.AsyncClient, world: World
+    ):
+        mail = world.add(with_files(*NAMES))
+        form = await form_of(person, f"/mails/{mail}")
+        boxes = [
+            attributes["value"]
+            for tag, attributes in Tags((await person.get(f"/mails/{mail}")).text).tags
+            if tag == "input" and attributes.get("name") == "attach"
+        ]
+        assert boxes == ["report.pdf", "Grüße _x_.exe", "index.html"]
+        chosen = {"offer": "send", "attach": [boxes[0], boxes[2]]}
+        await person.post(f"/mails/{mail}", data=form | chosen)
+        await person.post(f"/mails/{mail}", data=form | {"offer": "ignore", "attach": boxes})
+        await person.post(f"/mails/{mail}", data=form | {"offer": "send"})
+        first, ignored, plain = world.words
+        assert (first.text, first.attach) == ("1", ("report.pdf", "index.html"))
+        assert (ignored.text, ignored.attach, plain.attach) == ("3", (), ())
+        assert len({word.id for word in world.words}) == 3
+
+    async def test_an_approved_reply_offers_no_boxes(self, person: httpx.AsyncClient, world: World):
+        mail = world.add(with_files(*NAMES))
+        for known in (
+            {"current_state": MailState.USER_APPROVED, "send_at": NOW},
+            {"current_state": MailState.FAILED, "reason": REASON_SEND_UNKNOWN},
+            {"current_state": MailState.REPLY_SENT},
+        ):
+            world.become(send_at=None, reason=None)
+            world.become(**known)
+            assert 'name="attach"' not in (await person.get(f"/mails/{mail}")).text
+        world.lines = [an_entry("user_approved", via="sms", attached="report.pdf")]
+        page = (await person.get(f"/mails/{mail}")).text
+        assert "You approved the draft by text message. Attached to it:" in page

@@ -15,7 +15,7 @@ from house import TOKEN, WEBHOOK_SECRET, House, address_of, bridge_on
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.service import RPCError, RPCStatusCode
-from world import PHONE, Handset, mail, new_text_id, wire_to
+from world import PHONE, Handset, mail, new_text_id, wire_to, words_of
 
 from mailroom.adapters import temporal
 from mailroom.adapters.postgres.texts import InboundText
@@ -559,7 +559,7 @@ async def test_of_an_approval_and_an_edit_at_once_one_wins(
         assert (await phone.say("1"))["outcome"] == "accepted"
     reply = await house.sink.wait_for(f"{marker}@example.com")
     assert await house.ended(accepted) is MailState.REPLY_SENT
-    assert reply.get_content().split() == (seen or "").split()
+    assert words_of(reply).split() == (seen or "").split()
     assert len(house.sink.mails[f"{marker}@example.com"]) == 1
 
 

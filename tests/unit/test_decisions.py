@@ -1,10 +1,12 @@
 """The owner's word: which one counts."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 
 import pytest
 from pydantic import ValidationError
 
+from mailroom.models.attached import Attachment
+from mailroom.models.attaching import MOST_BYTES
 from mailroom.models.decisions import judge
 from mailroom.models.email_reply import (
     MAX_EDITS,
@@ -130,3 +132,82 @@ def test_plain_json_is_a_word() -> None:
 def test_malformed_words_are_refused_before_they_are_heard(bad: object) -> None:
     with pytest.raises(ValidationError):
         OwnersWord.model_validate(bad)
+
+
+# With attachments
+
+FILES = (Attachment(name="report.pdf", size=9), Attachment(name="plan.pdf", size=MOST_BYTES + 1))
+
+
+def with_files(**changes: object) -> Progress:
+    return waiting(draft=draft().model_copy(update={"attachments": FILES}), **changes)
+
+
+def attaching(heard: Heard | None) -> tuple[str, ...]:
+    assert heard
+    assert isinstance(heard.command, Approve)
+    return heard.command.attach
+
+
+def approved(**changes: object) -> Heard:
+    return Heard(command=Approve(attach=("report.pdf",), **changes), at=NOW, via="sms")
+
+
+def test_an_approval_carries_what_it_names() -> None:
+    outcome, heard = say(with_files(), "1 with Report")
+    assert outcome.text == "The reply with report.pdf is on its way."
+    assert attaching(heard) == ("report.pdf",)
+    assert attaching(say(with_files(), "1")[1]) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("1 with other.pdf", "No attachment is called other.pdf. Nothing was sent. There are: rep"),
+        ("1 with plan", "a reply carries 18.0 MB at most. Nothing was sent."),
+    ],
+)
+def test_what_cannot_be_attached_sends_nothing(text: str, why: str) -> None:
+    outcome, heard = say(with_files(), text)
+    assert (outcome.verdict, heard) == (Verdict.REFUSED, None)
+    assert why in outcome.text
+    assert say(waiting(), "1 with a.pdf")[0].text.startswith("This mail has no attachments.")
+
+
+def test_names_that_a_page_gives_are_whole_names() -> None:
+    def said(text: str, *names: str) -> tuple[Outcome, Heard | None]:
+        return judge(OwnersWord(text=text, attach=names), with_files(), NOW)
+
+    assert attaching(said("1", "report.pdf")[1]) == ("report.pdf",)
+    assert attaching(said("1 with report.pdf", "report.pdf")[1]) == ("report.pdf",)
+    assert said("1", "report")[1] is None
+    assert said("3", "report.pdf")[1] is None
+
+
+def test_said_while_it_waits_an_approval_keeps_its_attachments() -> None:
+    progress = with_files(approved=approved(at=time(9)), send_at=NOW, state=MailState.USER_APPROVED)
+    assert attaching(say(progress, "1")[1]) == ("report.pdf",)
+    assert attaching(say(progress, "1 in 2h")[1]) == ("report.pdf",)
+
+
+def test_a_reply_that_failed_can_go_without_its_attachments() -> None:
+    progress = with_files(
+        approved=approved(), state=MailState.FAILED, failed_stage=Stage.REPLY, reason="reply failed"
+    )
+    assert attaching(say(progress, "1")[1]) == ()
+    assert say(progress, "1 at 9:00")[1] is None
+    plain = progress.model_copy(update={"approved": Heard(command=Approve(), at=NOW, via="sms")})
+    assert say(plain, "1")[1] is None
+
+
+def test_what_may_have_been_sent_is_sent_again_as_it_was() -> None:
+    progress = with_files(
+        approved=approved(),
+        state=MailState.FAILED,
+        failed_stage=Stage.REPLY,
+        reason=REASON_SEND_UNKNOWN,
+    )
+    assert attaching(say(progress, "1")[1]) == ("report.pdf",)
+    outcome, heard = say(progress, "1 with report.pdf")
+    assert heard is None
+    assert outcome.text == "The reply may have been sent as it is: 1 sends it again, 3 leaves it."

@@ -15,7 +15,17 @@ from temporalio import workflow
 
 from mailroom.adapters.settings import ConfigFile, OwnerSection, Settings
 from mailroom.adapters.templates import TemplateDrafter
-from mailroom.bridge import forget, health, owners, retention, sms, stats, twilio, workflows
+from mailroom.bridge import (
+    attachments,
+    forget,
+    health,
+    owners,
+    retention,
+    sms,
+    stats,
+    twilio,
+    workflows,
+)
 from mailroom.bridge.sms import GatewayMessage
 from mailroom.models.names import (
     REASON_BY_OPERATOR,
@@ -140,6 +150,7 @@ def test_every_reason_and_every_stage_that_fails_is_explained() -> None:
 def routes() -> set[str]:
     found = set()
     for router in (
+        attachments.router,
         forget.router,
         health.router,
         owners.router,

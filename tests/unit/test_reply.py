@@ -1,5 +1,6 @@
 """The reply: its recipients, its thread, and the same safe bytes every time."""
 
+import re
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailroom.models.addresses import Address
+from mailroom.models.attached import AttachedFile
+from mailroom.models.attachments import attachments
 from mailroom.models.mail import MESSAGE_ID, read_mail
 from mailroom.models.reply import (
     REFERENCES_LENGTH,
@@ -278,3 +281,89 @@ def test_a_reply_is_built_in_a_millisecond() -> None:
     for _ in range(50):
         build_reply(reply)
     assert (process_time() - started) / 50 < 0.005
+
+
+# Beside the text
+
+
+def unix(part: EmailMessage) -> str:
+    return str(part.get_content()).replace("\r\n", "\n")
+
+
+def parts_of(mail: EmailMessage) -> list[str]:
+    return [part.get_content_type() for part in mail.walk()]
+
+
+def test_the_text_goes_as_html_too() -> None:
+    mail = sent(html=True, text="Hi <Jane>,\n\n a & b\n  https://x.example/?a=1&b=2\n \nMe")
+    assert parts_of(mail) == ["multipart/alternative", "text/plain", "text/html"]
+    [plain, page] = mail.iter_parts()
+    assert unix(plain) == "Hi <Jane>,\n\n a & b\n  https://x.example/?a=1&b=2\n \nMe\n"
+    assert unix(page) == (
+        "<!DOCTYPE html>\n<html><body>\n"
+        '<p dir="auto">Hi &lt;Jane&gt;,</p>\n'
+        '<p dir="auto">&#160;a &amp; b<br>\n'
+        "&#160;&#160;https://x.example/?a=1&amp;b=2</p>\n"
+        '<p dir="auto">Me</p>\n'
+        "</body></html>\n"
+    )
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=100, deadline=None)
+def test_html_has_no_more_than_lines_and_paragraphs(text: str) -> None:
+    raw = build_reply(request(html=True, text=text))
+    assert raw.isascii()
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    assert b"\n" not in raw.replace(b"\r\n", b"")
+    page = message_from_bytes(raw, policy=policy.default).get_body(("html",))
+    assert page is not None
+    tags = set(re.findall(r"<[^>]*>", page.get_content()))
+    known = {"<!DOCTYPE html>", "<html>", "<body>", "</body>", "</html>", "<br>", "</p>"}
+    assert tags <= known | {'<p dir="auto">'}
+
+
+def test_attachments_arrive_as_they_were() -> None:
+    files = (
+        AttachedFile(name="report.pdf", kind="application/pdf", data=bytes(range(256)) * 9),
+        AttachedFile(name='Grüße "1".bin', kind="application/octet-stream", data=b"\r.\n--\n"),
+    )
+    for html, letter in ((True, "multipart/alternative"), (False, "text/plain")):
+        mail = sent(html=html, attach=files)
+        assert mail.get_content_type() == "multipart/mixed"
+        assert next(mail.iter_parts()).get_content_type() == letter
+        found = [(part.get_filename(), part.get_content()) for part in mail.iter_attachments()]
+        assert found == [(file.name, file.data) for file in files]
+        text = mail.get_body(("plain",))
+        assert text is not None
+        assert unix(text) == "Yes.\n\nMe\n"
+
+
+def test_what_was_attached_is_read_again_under_the_same_names() -> None:
+    """A retry asks a reply what it carries."""
+    names = ["report.pdf", "Grüße (2).txt", "x" * 110 + ".longext", "日本語.pdf", "a.b.c"]
+    files = tuple(AttachedFile(name=name, kind="image/png", data=b"x") for name in names)
+    raw = build_reply(request(html=True, attach=files))
+    assert [one.name for one in attachments(raw)] == names
+
+
+def test_boundaries_are_the_same_every_time_and_in_no_part() -> None:
+    files = (AttachedFile(name="a.bin", kind="application/octet-stream", data=b"x" * 99),)
+    known = {"html": True, "attach": files, "text": "--=_0\n" * 9}
+    raw = build_reply(request(**known))
+    assert raw == build_reply(request(**known))
+    boundaries = [part.get_boundary() for part in sent(**known).walk() if part.is_multipart()]
+    assert len(set(boundaries)) == len(boundaries) == 2
+    for boundary, parts in zip(boundaries, (2, 2), strict=True):
+        assert boundary
+        assert raw.count(b"--" + boundary.encode()) == parts + 1
+    assert build_reply(request(**known, message_id="<other@example.org>")) != raw
+
+
+def test_html_beside_the_text_is_built_in_milliseconds() -> None:
+    reply = request(html=True, text="Hello there, this is a line of a reply.\n" * 40)
+    build_reply(reply)
+    started = process_time()
+    for _ in range(50):
+        build_reply(reply)
+    assert (process_time() - started) / 50 < 0.01

@@ -7,6 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mailroom.models import sms_notices
+from mailroom.models.attached import Attachment
 from mailroom.models.sms_segments import Encoding, fits, quotable, segments
 from mailroom.models.sms_text import DraftNotice, SmsFormat, draft_texts
 from mailroom.models.states import Stage
@@ -273,3 +274,60 @@ def test_they_take_two_segments_at_most(sender: str, subject: str) -> None:
     for text in [*others(sender, subject), sms_notices.send_failed_text(sender)]:
         assert fits(text, 2)
     assert fits(sms_notices.waiting_list_text([("K7M4", sender, subject)] * 9), 4)
+
+
+# Attachments
+
+FILES = tuple(
+    Attachment(name=name, size=size)
+    for name, size in (("report.pdf", 1_200_000), ("site plan.jpg", 300_000), ("notes.txt", 900))
+)
+
+
+def test_a_text_names_the_attachments() -> None:
+    short = notice(subject="Plans", body="See attached.", draft="Thanks!", attachments=FILES[:2])
+    assert draft_texts(short, AUTO) == [
+        'John Doe: "Plans - See attached."\n'
+        "Attached: report.pdf (1.2 MB), site plan.jpg (300 KB)\n"
+        'Draft: "Thanks!"\n'
+        "1=Send 2=Edit 3=Ignore K7M4"
+    ]
+
+
+def test_names_make_room_before_a_text_becomes_several() -> None:
+    long = notice(body="x" * 140, draft="y" * 40, attachments=FILES)
+    [text] = draft_texts(long, AUTO)
+    assert "\nAttached: report.pdf (1.2 MB) and 2 more\n" in text
+    longer = notice(body="x" * 160, draft="y" * 40, attachments=FILES)
+    [text] = draft_texts(longer, AUTO)
+    assert "\nAttached: 3 files, 1.5 MB\n" in text
+
+
+def test_of_several_texts_the_first_names_them() -> None:
+    first, *others = draft_texts(notice(body="x " * 400, attachments=FILES), MULTIPART)
+    assert (
+        "\nAttached: report.pdf (1.2 MB), site plan.jpg (300 KB), notes.txt (900 bytes)\n" in first
+    )
+    assert not [text for text in others if "Attached" in text]
+
+
+@given(
+    st.text(max_size=600),
+    st.text(max_size=600),
+    st.lists(
+        st.builds(Attachment, name=st.text(max_size=60), size=st.integers(0, 10**8)), max_size=20
+    ),
+    st.sampled_from(SmsFormat),
+)
+@settings(max_examples=150, deadline=None)
+def test_attachments_break_no_limit(
+    body: str, draft: str, files: list[Attachment], format: SmsFormat
+) -> None:
+    texts = draft_texts(notice(body=body, draft=draft, attachments=tuple(files)), format)
+    assert len(texts) <= 6
+    assert all(fits(text, 4 if format is CONDENSED else 3) for text in texts)
+    assert COMMANDS in texts[-1]
+    lines = [line for text in texts for line in text.splitlines() if line.startswith("Attached:")]
+    assert bool(lines) == bool(files)
+    # What others wrote never is a command line of ours.
+    assert sum(line.startswith("1=Send") for text in texts for line in text.splitlines()) == 1

@@ -1,6 +1,8 @@
 """What the owner may say, and that nothing else is ever an approval."""
 
 import re
+from datetime import time, timedelta
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -218,3 +220,45 @@ def test_case_and_spacing_do_not_matter(pieces: list[str], space: str) -> None:
     plain = parse_word(" ".join(pieces))
     loud = parse_word(space.join(pieces).upper() + space)
     assert (loud.command.kind, loud.code) == (plain.command.kind, plain.code)
+
+
+# With attachments
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1 with report.pdf", Said(command=APPROVE, files="report.pdf")),
+        ("Send with: a.pdf and b.pdf.", Said(command=APPROVE, files="a.pdf and b.pdf")),
+        ("1\nwith\n a.pdf\nb.pdf", Said(command=APPROVE, files="a.pdf b.pdf")),
+        ("1 K7M4 with a.pdf", Said(command=APPROVE, code="K7M4", files="a.pdf")),
+        ("1 with a.pdf (#k7m4)", Said(command=APPROVE, code="K7M4", files="a.pdf")),
+        ("K7M4: 1 with a.pdf k7m4", Said(command=APPROVE, code="K7M4", files="a.pdf")),
+        ("1 with a.pdf at 9:00", Said(command=Approve(at=time(9)), files="a.pdf")),
+        ("1 at 9:00 with a.pdf", Said(command=Approve(at=time(9)), files="a.pdf")),
+        (
+            "1 with a.pdf in 2h K7M4",
+            Said(command=Approve(after=timedelta(hours=2)), code="K7M4", files="a.pdf"),
+        ),
+        ("2 with love", Said(command=edit("with love"))),
+        ("1 with", unclear("not a command; free text is never an approval")),
+        ("1 with  ", unclear("the names of attachments are missing")),
+        ("1 at 9 with a.pdf at 10", unclear("two times")),
+        ("1 with a.pdf at 25:00", unclear("a time that can't be; up to 30 days can")),
+        ("K7M4 1 with a.pdf B2C3", unclear("two codes")),
+        ("3 with a.pdf", unclear("not a command; free text is never an approval")),
+        ("don't send with a.pdf", unclear("not a command; free text is never an approval")),
+        ("1? with a.pdf", unclear("not a command; free text is never an approval")),
+    ],
+)
+def test_an_approval_with_attachments(text: str, said: Said | Unclear) -> None:
+    expected = said if isinstance(said, Said) else Said(command=said)
+    assert parse_word(text) == expected
+
+
+@pytest.mark.parametrize("run", [" ", ".", " .", "K7M4 ", " in 2h", " with", '"', "x "])
+def test_no_text_keeps_the_parser_busy(run: str) -> None:
+    for text in (f"1 with x{run * (1_900 // len(run))}?", f"1{run * (1_900 // len(run))} with x?"):
+        started = process_time()
+        parse_word(text)
+        assert process_time() - started < 0.5

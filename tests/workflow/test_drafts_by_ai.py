@@ -13,7 +13,7 @@ from sqlalchemy import URL
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from test_scenarios import SOON
-from world import Gateway, Sink, mail
+from world import Gateway, Sink, mail, words_of
 
 from mailroom.adapters.postgres.history import PostgresHistory
 from mailroom.local.toolchain import time_skipping_server
@@ -104,7 +104,7 @@ async def test_draft_edit_and_send(house: House, ai: Ai, marker: str) -> None:
     await house.reached(accepted, MailState.AWAITING_USER)
     await say(house, accepted, "1")
     sent = await house.sink.wait_for(sender)
-    assert sent.get_content().split() == ["Dear", "John,", "with", "pleasure!", "Ada"]
+    assert words_of(sent).split() == ["Dear", "John,", "with", "pleasure!", "Ada"]
     first, second = await drafted(house, accepted)
     known = {"model": MODEL, "input_tokens": 120, "output_tokens": 30}
     assert first.items() >= known.items()

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from house import House
 from temporalio.client import WorkflowFailureError
-from world import eventually, mail
+from world import eventually, mail, words_of
 
 from mailroom.models.arrival import Accepted
 from mailroom.models.email_reply import OwnersWord, ReplyOutcome, Verdict
@@ -83,7 +83,7 @@ async def test_2_single_edit(house: House, marker: str, raw_mail: bytes) -> None
     assert row.code in texts[1]
     await say(house, accepted, "1")
     reply = await house.sink.wait_for(f"{marker}@example.com")
-    assert reply.get_content().split() == (row.ai_reply_text or "").split()
+    assert words_of(reply).split() == (row.ai_reply_text or "").split()
     row = await house.row(accepted)
     assert row.edit_iteration == 1
     assert row.user_edit_instructions == "decline"
@@ -97,7 +97,7 @@ async def test_3_several_edits(house: House, marker: str, raw_mail: bytes) -> No
         await house.gateway.wait_for(marker, count)
     await say(house, accepted, "1")
     reply = await house.sink.wait_for(f"{marker}@example.com")
-    assert "See you on Monday." in reply.get_content()
+    assert "See you on Monday." in words_of(reply)
     assert (await house.row(accepted)).revision == 4
 
 
@@ -221,7 +221,7 @@ async def test_9_the_eleventh_edit_is_refused(house: House, marker: str, raw_mai
     assert await say(house, accepted, "2 say: number 11") == Verdict.REFUSED
     assert await say(house, accepted, "1") == Verdict.ACCEPTED
     reply = await house.sink.wait_for(f"{marker}@example.com")
-    assert "number 9" in reply.get_content()
+    assert "number 9" in words_of(reply)
 
 
 async def test_what_must_not_be_answered_ends_ignored(house: House, marker: str) -> None:

@@ -58,10 +58,20 @@ class Counted(SMTP):
 
 
 @asynccontextmanager
-async def serving(implicit: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+async def serving(
+    implicit: ssl.SSLContext | None = None, most: int | None = None
+) -> AsyncIterator[Server]:
+    """`most`: the size it announces."""
     here = Server()
     loop = asyncio.get_running_loop()
-    factory = partial(Counted, here, loop=loop, hostname="localhost", auth_require_tls=False)
+    factory = partial(
+        Counted,
+        here,
+        loop=loop,
+        hostname="localhost",
+        auth_require_tls=False,
+        data_size_limit=most,
+    )
     server = await loop.create_server(factory, "localhost", 0, ssl=implicit)
     here.port = server.sockets[0].getsockname()[1]
     async with server:
@@ -168,3 +178,13 @@ async def test_a_command_that_gives_no_token(command: str, said: str) -> None:
 def test_a_token_needs_tls_on_every_port() -> None:
     route = Submission("mail.example.org", 25, token=lambda: token_from("true"))
     assert route.security is Tls.STARTTLS
+
+
+async def test_what_is_larger_than_the_server_takes_is_not_begun() -> None:
+    async with serving(most=1_000) as server:
+        mailer = SmtpMailer(Submission("localhost", server.port))
+        with pytest.raises(Permanent, match=r"takes 1 KB at most, and the reply has 2 KB"):
+            await mailer.deliver(SENDER, [RECIPIENT], b"xx\r\n" * 600, nothing)
+        assert server.letters == 0
+        await send(mailer)
+        assert server.letters == 1

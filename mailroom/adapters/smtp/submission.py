@@ -15,6 +15,7 @@ import aiosmtplib
 from aiosmtplib import SMTP, SMTPException, SMTPResponse
 from aiosmtplib.errors import SMTPResponseException
 
+from mailroom.models.attached import size_words
 from mailroom.ports import Permanent, SendUnknown, Transient
 
 CONNECT_SECONDS = 30
@@ -87,6 +88,7 @@ class SmtpMailer:
             smtp = await self._ready()
             try:
                 await _envelope(smtp, sender, recipients)
+                self._check_size(smtp, len(data))
                 response = await self._data(smtp, data, before_dot)
             except BaseException:
                 smtp.close()
@@ -116,6 +118,16 @@ class SmtpMailer:
             smtp.close()
             raise
         return smtp
+
+    def _check_size(self, smtp: SMTP, size: int) -> None:
+        """RFC 1870 §6.1: the server said in its greeting what it takes; nothing larger is begun."""
+        most = smtp.esmtp_extensions.get("size", "")
+        # "SIZE" and "SIZE 0" name no limit.
+        if most.isdecimal() and 0 < int(most) < size:
+            raise Permanent(
+                f"{self._name} takes {size_words(int(most))} at most, and the reply has "
+                f"{size_words(size)}. If it carries attachments, 1 sends it without them."
+            )
 
     def _keep(self, smtp: SMTP) -> None:
         self._idle.append(smtp)
