@@ -1,15 +1,13 @@
 """An AI on loopback: an OpenAI-compatible endpoint and a reply generator, as a test wants them."""
 
-import asyncio
 import contextlib
 import json
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
+from web import web_server
 
 KEY = "sk-for-tests-only"
 MODEL = "model-7"
@@ -107,14 +105,5 @@ class Ai:
 @contextlib.asynccontextmanager
 async def ai_running() -> AsyncIterator[Ai]:
     ai = Ai()
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(ai.app(), log_config=None, lifespan="off"))
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    ai.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    try:
+    async with web_server(ai.app()) as ai.url:
         yield ai
-    finally:
-        server.should_exit = True
-        await task

@@ -1,16 +1,14 @@
 """An Email Monitor (seed 003) on loopback."""
 
-import asyncio
 import contextlib
-import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from web import web_server
 
 
 @dataclass
@@ -72,14 +70,5 @@ def email(marker: str, number: int = 1, **more: object) -> dict[str, Any]:
 @contextlib.asynccontextmanager
 async def monitor_running() -> AsyncIterator[Monitor]:
     monitor = Monitor()
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(monitor.app(), log_config=None, lifespan="off"))
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    monitor.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    try:
+    async with web_server(monitor.app()) as monitor.url:
         yield monitor
-    finally:
-        server.should_exit = True
-        await task

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import hmac
 import re
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -20,9 +19,9 @@ from urllib.parse import parse_qsl, urlencode
 from uuid import uuid4
 
 import httpx
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
+from web import web_server
 from world import PHONE
 
 ACCOUNT_SID = "ACa1b2c3d4e5f60718293a4b5c6d7e8f90"
@@ -225,15 +224,8 @@ def new_sid() -> str:
 @contextlib.asynccontextmanager
 async def twilio_running() -> AsyncIterator[Twilio]:
     twilio = Twilio()
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(twilio.app(), log_config=None, lifespan="off"))
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    twilio.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    try:
-        yield twilio
-    finally:
-        twilio.hurry.set()
-        server.should_exit = True
-        await task
+    async with web_server(twilio.app()) as twilio.url:
+        try:
+            yield twilio
+        finally:
+            twilio.hurry.set()

@@ -7,7 +7,6 @@ that tests that run side by side don't disturb each other.
 import asyncio
 import contextlib
 import json
-import socket
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,10 +19,10 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from fastapi import FastAPI, Request, Response
 from standardwebhooks import Webhook
+from web import web_server
 
 PHONE = "+12025550123"
 SLOW_SECONDS = 15
@@ -253,17 +252,8 @@ class Server(SMTP):
 @contextlib.asynccontextmanager
 async def gateway_running() -> AsyncIterator[Gateway]:
     gateway = Gateway()
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(gateway.app(), log_config=None, lifespan="off"))
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    gateway.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    try:
+    async with web_server(gateway.app()) as gateway.url:
         yield gateway
-    finally:
-        server.should_exit = True
-        await task
 
 
 @contextlib.asynccontextmanager

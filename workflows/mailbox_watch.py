@@ -10,13 +10,13 @@ from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from activities.watch_mailbox import LONGEST_SESSION, WatchMailbox
 from mailroom.models.mailbox import MailboxStatus, MailboxWatch, Watched
+from workflows import retry_policies
 
 SESSIONS_IN_A_RUN = 200
 # Above the longest session and the socket time-outs at its end.
 LONGEST_ATTEMPT = LONGEST_SESSION + timedelta(hours=1)
 # Disconnects and outages are nobody's failure: tried again for ever.
 RETRIES = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
-HEARTBEAT = timedelta(seconds=60)
 
 
 @workflow.defn
@@ -57,7 +57,7 @@ class MailboxWatchWorkflow:
             self.watch,
             summary="watch the mailbox",
             start_to_close_timeout=LONGEST_ATTEMPT,
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=retry_policies.HEARTBEAT,
             retry_policy=RETRIES,
             # Two sessions at once have no use.
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

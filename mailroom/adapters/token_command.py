@@ -8,6 +8,10 @@ from mailroom.ports import Transient
 SECONDS = 30
 
 
+class NoToken(Transient):
+    """The command failed, not the server."""
+
+
 async def token_from(command: str) -> str:
     """The first line that `command` prints. What it prints is a secret and shown nowhere."""
     try:
@@ -18,16 +22,16 @@ async def token_from(command: str) -> str:
             stderr=asyncio.subprocess.DEVNULL,
         )
     except (OSError, ValueError) as error:
-        raise Transient(f"The token command can't be started: {error}.") from error
+        raise NoToken(f"The token command can't be started: {error}.") from error
     try:
         printed, _ = await asyncio.wait_for(process.communicate(), SECONDS)
     except TimeoutError as error:
         process.kill()
         await process.wait()
-        raise Transient(f"The token command took more than {SECONDS} s.") from error
+        raise NoToken(f"The token command took more than {SECONDS} s.") from error
     token = printed.decode(errors="replace").partition("\n")[0].strip()
     if process.returncode or not token:
-        raise Transient(
+        raise NoToken(
             f"The token command gave no token (exit status {process.returncode}); "
             "run it by hand to see why."
         )

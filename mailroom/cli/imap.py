@@ -5,6 +5,7 @@ import asyncio
 from mailroom.adapters.imap import ImapSource
 from mailroom.adapters.mailboxes import mailboxes_of
 from mailroom.adapters.settings import BadConfiguration, Settings, load_config_file, owners_of
+from mailroom.adapters.token_command import NoToken
 from mailroom.cli.findings import Finding, failed, ok, warning
 from mailroom.models.mailbox import Mailbox
 from mailroom.ports import LoginRefused, NoFolder, Transient
@@ -13,6 +14,10 @@ SECONDS = 10.0
 LOG_IN = (
     "Correct IMAP_USER and IMAP_PASSWORD, or the owner's imap in mailroom.toml; Gmail wants an "
     "app password, and IMAP switched on (docs/mailbox.md)."
+)
+LOG_IN_BY_COMMAND = (
+    "Run EMAIL_TOKEN_COMMAND (the imap's token_command in mailroom.toml) yourself: it has to print "
+    "a token for this account (docs/mailbox.md)."
 )
 SENT_FOLDER = (
     "Set IMAP_SENT_FOLDER (sent_folder in mailroom.toml) to the folder's name, so that a draft is "
@@ -33,6 +38,7 @@ async def mailboxes(settings: Settings) -> list[Finding]:
 
 async def mailbox(one: Mailbox) -> Finding:
     where = f"{one.host}:{one.port}"
+    log_in = LOG_IN_BY_COMMAND if one.token_command else LOG_IN
     mend = "Correct IMAP_HOST and IMAP_PORT (993 TLS, 143 STARTTLS)."
     try:
         async with asyncio.timeout(SECONDS), ImapSource(one).open() as session:
@@ -40,8 +46,8 @@ async def mailbox(one: Mailbox) -> Finding:
             return _answers(where, has_idle=session.has_idle, sent=folder.name if folder else None)
     except NoFolder as error:
         return warning("mailbox", f"{where} lets us in. {error}", SENT_FOLDER)
-    except LoginRefused as error:
-        return failed("mailbox", str(error), LOG_IN)
+    except (LoginRefused, NoToken) as error:
+        return failed("mailbox", str(error), log_in)
     except Transient as error:
         return failed("mailbox", str(error), mend)
     except TimeoutError:

@@ -133,9 +133,23 @@ async def test_two_people_each_with_their_own(
         await here.stack.start()
         await mailboxes_are_watched(here, 2)
         await asyncio.gather(adas_mail(here, marker), bobs_mail(here, marker))
+        await a_kill_loses_no_mail(here, marker)
         await the_rules_and_templates_are_bobs(here, marker)
         await each_sees_their_own(here, marker)
     assert outside.submission.refused == []
+
+
+async def a_kill_loses_no_mail(here: Here, marker: str) -> None:
+    """What came before the kill isn't taken again; what comes while nobody watches is taken once,
+    although the server knew the killed worker as the one that watches."""
+    here.stack.kill()
+    await here.stack.ended()
+    meanwhile = f"<kill-{marker}@example.com>"
+    await here.outside.mail(ADA, letter(ADA, "Kill", meanwhile, BOSS))
+    before = len(here.outside.texts(ADAS_PHONE))
+    await here.stack.start()
+    await here.stack.reach(meanwhile, MailState.AWAITING_USER)
+    assert len(here.outside.texts(ADAS_PHONE)) == before + 1
 
 
 def words_of(left: Left) -> list[str]:
@@ -193,7 +207,7 @@ async def the_rules_and_templates_are_bobs(here: Here, marker: str) -> None:
 async def each_sees_their_own(here: Here, marker: str) -> None:
     """By the token that `mailroom owner token` prints; each reply left once."""
     theirs = {
-        "ada": {f"<ada-{marker}@example.com>"},
+        "ada": {f"<{one}-{marker}@example.com>" for one in ("ada", "kill")},
         "bob": {f"<{one}-{marker}@{host}>" for one, host in BOBS},
     }
     for owner, message_ids in theirs.items():
