@@ -1,0 +1,194 @@
+"""What waits in the spool: one entry a file. A file is JSON with the checksum of what follows it;
+its name has what lists and orders need, so that nobody opens a hundred thousand files for those."""
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal, NamedTuple
+from uuid import uuid4
+
+from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, ValidationError
+
+from mailroom.models.arrival import Arrival
+from mailroom.models.base import Frozen
+from mailroom.models.receipts import Receipt
+
+URGENT, VIP, NORMAL, LATER = 1, 2, 3, 4
+"""1 goes first, as Temporal has it."""
+
+
+class Queue(StrEnum):
+    """In the order in which the locks of several are taken."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    DEAD_LETTER = "dead-letter"
+
+
+class Kind(StrEnum):
+    MAIL = "mail"
+    TEXT = "text"
+    RECEIPT = "receipt"
+    LETTER = "letter"
+
+
+class SpooledMail(Frozen):
+    """A mail and its envelope, as `Arrival` has it; `raw` is base64 in JSON."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    kind: Literal[Kind.MAIL] = Kind.MAIL
+    raw: bytes
+    sender: str | None
+    recipients: tuple[str, ...]
+    why_not: str | None = None
+
+    @classmethod
+    def of(cls, arrival: Arrival) -> "SpooledMail":
+        return cls(
+            raw=arrival.raw,
+            sender=arrival.sender,
+            recipients=tuple(arrival.recipients),
+            why_not=arrival.why_not,
+        )
+
+    @property
+    def arrival(self) -> Arrival:
+        return Arrival(self.raw, self.sender, self.recipients, self.why_not)
+
+
+class SpooledText(Frozen):
+    """A text from an owner whose signature and number were checked."""
+
+    kind: Literal[Kind.TEXT] = Kind.TEXT
+    owner: str
+    number: str
+    body: str
+    provider_id: str
+    keyword: str | None = None
+
+
+class SpooledReceipt(Frozen):
+    """What a provider said of a text of ours."""
+
+    kind: Literal[Kind.RECEIPT] = Kind.RECEIPT
+    receipt: Receipt
+
+
+class SpooledLetter(Frozen):
+    """An agent's letter, with the fields that its writer gave it."""
+
+    kind: Literal[Kind.LETTER] = Kind.LETTER
+    message: dict[str, JsonValue]
+
+
+Message = Annotated[
+    SpooledMail | SpooledText | SpooledReceipt | SpooledLetter, Field(discriminator="kind")
+]
+
+
+class Entry(Frozen):
+    """`queue` is where it came from, and goes back to when it is replayed; `error` is a sentence
+    about the last attempt."""
+
+    version: Literal[1] = 1
+    id: str = Field(default_factory=lambda: uuid4().hex, pattern=r"\A[0-9a-f]{32}\z")
+    queue: Queue
+    priority: int = Field(ge=1, le=9)
+    queued_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    attempts: int = 0
+    last_attempt: AwareDatetime | None = None
+    error: str | None = None
+    message: Message
+
+    @property
+    def name(self) -> "EntryName":
+        return EntryName(self.priority, self.queued_at, Kind(self.message.kind), self.id)
+
+    def failed(self, error: str, at: datetime) -> "Entry":
+        """After one more attempt."""
+        known = {"attempts": self.attempts + 1, "last_attempt": at, "error": error}
+        return self.model_copy(update=known)
+
+    def again(self) -> "Entry":
+        """As if it had never been tried; its age stays."""
+        return self.model_copy(update={"attempts": 0, "last_attempt": None, "error": None})
+
+
+_TIME = "%Y%m%dT%H%M%S.%fZ"
+_FILE = re.compile(
+    rf"(?P<priority>[1-9])-(?P<time>\d{{8}}T\d{{6}}\.\d{{6}}Z)"
+    rf"-(?P<kind>{'|'.join(Kind)})-(?P<id>[0-9a-f]{{32}})\.json"
+)
+
+
+class EntryName(NamedTuple):
+    """Sorted, the order in which entries go on: by priority, then by age."""
+
+    priority: int
+    queued_at: datetime
+    kind: Kind
+    id: str
+
+    @property
+    def file(self) -> str:
+        time = self.queued_at.astimezone(UTC).strftime(_TIME)
+        return f"{self.priority}-{time}-{self.kind}-{self.id}.json"
+
+
+def is_entry(file: str) -> bool:
+    return _FILE.fullmatch(file) is not None
+
+
+def kind_of(file: str) -> Kind | None:
+    """None of a file that is no entry."""
+    found = _FILE.fullmatch(file)
+    return Kind(found["kind"]) if found else None
+
+
+def name_of(file: str) -> EntryName | None:
+    """What a file's name says; None of one that is no entry."""
+    found = _FILE.fullmatch(file)
+    if found is None:
+        return None
+    try:
+        queued_at = datetime.strptime(found["time"], _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return EntryName(int(found["priority"]), queued_at, Kind(found["kind"]), found["id"])
+
+
+class Damaged(ValueError):
+    """A file is not what was written; the message says how that shows."""
+
+
+_BEFORE, _BETWEEN, _AFTER = b'{"sha256":"', b'","entry":', b"}\n"
+_DIGEST = slice(len(_BEFORE), len(_BEFORE) + 64)
+_CONTENT = slice(_DIGEST.stop + len(_BETWEEN), -len(_AFTER))
+
+
+def encoded(entry: Entry) -> bytes:
+    """`{"sha256": ..., "entry": {...}}`; the checksum is that of the entry's very bytes."""
+    content = entry.model_dump_json(exclude_none=True).encode()
+    return b"".join((_BEFORE, _digest(content), _BETWEEN, content, _AFTER))
+
+
+def decoded(data: bytes) -> Entry:
+    """Raises `Damaged`."""
+    content = data[_CONTENT]
+    framed = data.startswith(_BEFORE) and data.endswith(_AFTER)
+    if not framed or data[_DIGEST.stop : _CONTENT.start] != _BETWEEN:
+        raise Damaged("it does not have the form of an entry, or not all of it is there")
+    if data[_DIGEST] != _digest(content):
+        raise Damaged("its checksum is wrong: it was changed, or the disk lost a part of it")
+    try:
+        return Entry.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, first["loc"])) or "entry"
+        raise Damaged(f"{field}: {first['msg']}") from None
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
