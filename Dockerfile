@@ -30,10 +30,11 @@ ENV PATH=/opt/mailroom/bin:$PATH \
     PYTHONUNBUFFERED=1
 COPY --from=build /opt/mailroom /opt/mailroom
 
-# A volume that is mounted on `data/blobs` takes its owner from this folder.
+# A volume that is mounted on `data/blobs` or `data/spool` takes its owner from this folder.
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin mailroom \
     && install --directory --owner mailroom --group mailroom \
-    /srv/mailroom /srv/mailroom/data /srv/mailroom/data/blobs
+    /srv/mailroom /srv/mailroom/data /srv/mailroom/data/blobs \
+    /srv/mailroom/data/spool
 WORKDIR /srv/mailroom
 USER mailroom
 

@@ -118,6 +118,9 @@ class Settings(BaseSettings):
     mailroom_temporal_ui_port: int = 8233
     mailroom_temporal_cli: Path | None = None
     mailroom_blobs_url: str | None = None
+    mailroom_spool_dir: Path | None = None
+    mailroom_spool_lock_seconds: Annotated[float, Field(gt=0)] = 30
+    mailroom_spool_retry_ms: Annotated[float, Field(gt=0)] = 10
     mailroom_bodies_days: Annotated[int, Field(ge=0, le=36_500)] = 90
     mailroom_rows_days: Annotated[int, AfterValidator(_long_enough)] = 400
     mailroom_db_pool: Annotated[int, Field(gt=0)] = 10
@@ -148,6 +151,10 @@ class Settings(BaseSettings):
     @property
     def blobs_dir(self) -> Path:
         return self.mailroom_data_dir / "blobs"
+
+    @property
+    def spool_dir(self) -> Path:
+        return self.mailroom_spool_dir or self.mailroom_data_dir / "spool"
 
 
 class MailServer(Frozen):
