@@ -116,11 +116,14 @@ class Entry(Frozen):
         return self.model_copy(update={"attempts": 0, "last_attempt": None, "error": None})
 
 
-_TIME = "%Y%m%dT%H%M%S.%fZ"
 _FILE = re.compile(
     rf"(?P<priority>[1-9])-(?P<time>\d{{8}}T\d{{6}}\.\d{{6}}Z)"
     rf"-(?P<kind>{'|'.join(Kind)})-(?P<id>[0-9a-f]{{32}})\.json"
 )
+
+
+# To ISO 8601's basic format, which has no colons: some file systems and tools mind those.
+_TO_BASIC = str.maketrans("", "", "-:")
 
 
 class EntryName(NamedTuple):
@@ -133,8 +136,9 @@ class EntryName(NamedTuple):
 
     @property
     def file(self) -> str:
-        time = self.queued_at.astimezone(UTC).strftime(_TIME)
-        return f"{self.priority}-{time}-{self.kind}-{self.id}.json"
+        time = self.queued_at.astimezone(UTC).isoformat(timespec="microseconds")
+        basic = time.translate(_TO_BASIC).removesuffix("+0000")
+        return f"{self.priority}-{basic}Z-{self.kind}-{self.id}.json"
 
 
 def is_entry(file: str) -> bool:
@@ -153,7 +157,7 @@ def name_of(file: str) -> EntryName | None:
     if found is None:
         return None
     try:
-        queued_at = datetime.strptime(found["time"], _TIME).replace(tzinfo=UTC)
+        queued_at = datetime.fromisoformat(found["time"])
     except ValueError:
         return None
     return EntryName(int(found["priority"]), queued_at, Kind(found["kind"]), found["id"])

@@ -38,6 +38,8 @@ class Spool:
         self.folder = folder
         for name in (LOCKS, PARTS, *Queue):
             (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._parts = folder / PARTS
+        self._folders = {queue: folder / queue for queue in Queue}
         self._locks = {
             queue: QueueLock(folder / LOCKS / f"{queue}.lock", patience or Patience())
             for queue in Queue
@@ -48,7 +50,8 @@ class Spool:
     def append(self, entry: Entry) -> None:
         """Returns once the entry is durable. Raises `SpoolFull`, `SpoolBusy` or `OSError`; then
         it is not there."""
-        waiting = _Waiting(self._written(entry), self.path(entry.queue, entry.name.file))
+        file = entry.name.file
+        waiting = _Waiting(self._written(entry, file), self.path(entry.queue, file))
         self._waiting[entry.queue].append(waiting)
         with self._turns[entry.queue]:
             # Whoever had the turn before may have taken it along.
@@ -89,30 +92,32 @@ class Spool:
 
     def update(self, queue: Queue, entry: Entry) -> None:
         """Writes an entry anew where it is, unless it has gone on meanwhile."""
-        part, file = self._written(entry), self.path(queue, entry.name.file)
+        name = entry.name.file
+        part, file = self._written(entry, name), self.path(queue, name)
         with _removed(part), self._locks[queue].held(Mode.WRITE):
             if file.exists():
                 part.rename(file)
 
     def move(self, entry: Entry, origin: Queue, to: Queue) -> None:
         """To another queue, as it is now. Half done, it is in both; done again, in one."""
-        part, file = self._written(entry), entry.name.file
+        file = entry.name.file
+        part = self._written(entry, file)
         both = [self._locks[queue] for queue in Queue if queue in (origin, to)]
         with _removed(part), all_held(both, Mode.WRITE):
             part.rename(self.path(to, file))
-            sync_folder(self.folder / to)
+            sync_folder(self._folders[to])
             self.path(origin, file).unlink(missing_ok=True)
 
     def path(self, queue: Queue, file: str) -> Path:
-        return self.folder / queue / file
+        return self._folders[queue] / file
 
     def _files(self, queue: Queue) -> Iterator[str]:
-        with os.scandir(self.folder / queue) as found:
+        with os.scandir(self._folders[queue]) as found:
             yield from (file.name for file in found if is_entry(file.name))
 
-    def _written(self, entry: Entry) -> Path:
+    def _written(self, entry: Entry, file: str) -> Path:
         # Whose it is shows whether somebody still writes it.
-        part = self.folder / PARTS / f"{os.getpid()}-{threading.get_ident()}-{entry.name.file}"
+        part = self._parts / f"{os.getpid()}-{threading.get_ident()}-{file}"
         write_durably(part, encoded(entry))
         return part
 
@@ -135,7 +140,7 @@ class Spool:
         with self._locks[queue].held(Mode.WRITE):
             for one in batch:
                 one.part.rename(one.file)
-        sync_folder(self.folder / queue)
+        sync_folder(self._folders[queue])
 
 
 @contextmanager
