@@ -2,7 +2,8 @@
 
 import errno
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -10,20 +11,34 @@ class SpoolFull(Exception):
     """There is no room for another entry; those that were accepted are safe."""
 
 
+@contextmanager
+def full_disk_said() -> Iterator[None]:
+    """Raises `SpoolFull` where the system says that there is no room, or no more for this user."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SpoolFull(
+            "The disk that the spool is on is full; make room, then send it again."
+        ) from error
+
+
+@full_disk_said()
 def write_durably(file: Path, data: bytes) -> None:
     """A new file with its bytes on the disk; its name is not there for good before its folder is
     synced. Nothing is left of one that fails. Raises `SpoolFull`."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             _write_all(descriptor, data)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-    except OSError as error:
+    except BaseException:
         with suppress(OSError):
             file.unlink()
-        raise _in_our_words(error) from error
+        raise
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -32,18 +47,11 @@ def _write_all(descriptor: int, data: bytes) -> None:
         left = left[os.write(descriptor, left) :]
 
 
+@full_disk_said()
 def sync_folder(folder: Path) -> None:
-    """What was renamed into it or out of it stays so."""
+    """What was renamed into it or out of it stays so. Raises `SpoolFull`."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
-    except OSError as error:
-        raise _in_our_words(error) from error
     finally:
         os.close(descriptor)
-
-
-def _in_our_words(error: OSError) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return SpoolFull("The disk that the spool is on is full; make room, then send it again.")
-    return error

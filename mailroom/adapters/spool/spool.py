@@ -10,11 +10,12 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
-from mailroom.adapters.spool.files import sync_folder, write_durably
+from mailroom.adapters.spool.files import full_disk_said, sync_folder, write_durably
 from mailroom.adapters.spool.locks import Mode, Patience, QueueLock, all_held
 from mailroom.models.spool import Entry, Kind, Queue, decoded, encoded, is_entry, kind_of
 
@@ -28,7 +29,19 @@ class _Waiting:
     part: Path
     file: Path
     done: bool = False
-    error: Exception | None = field(default=None)
+    error: BaseException | None = None
+    new: bool = False
+
+    def publish(self) -> None:
+        self.new = not self.file.exists()
+        self.part.rename(self.file)
+
+    def fail(self, error: BaseException) -> None:
+        """Takes back what can be; an entry that was there before stays."""
+        self.error = error
+        for file in (self.part, self.file) if self.new else (self.part,):
+            with suppress(OSError):
+                file.unlink()
 
 
 class Spool:
@@ -94,7 +107,7 @@ class Spool:
         """Writes an entry anew where it is, unless it has gone on meanwhile."""
         name = entry.name.file
         part, file = self._written(entry, name), self.path(queue, name)
-        with _removed(part), self._locks[queue].held(Mode.WRITE):
+        with _removed(part), full_disk_said(), self._locks[queue].held(Mode.WRITE):
             if file.exists():
                 part.rename(file)
 
@@ -103,10 +116,11 @@ class Spool:
         file = entry.name.file
         part = self._written(entry, file)
         both = [self._locks[queue] for queue in Queue if queue in (origin, to)]
-        with _removed(part), all_held(both, Mode.WRITE):
+        with _removed(part), full_disk_said(), all_held(both, Mode.WRITE):
             part.rename(self.path(to, file))
             sync_folder(self._folders[to])
-            self.path(origin, file).unlink(missing_ok=True)
+            if origin is not to:
+                self.path(origin, file).unlink(missing_ok=True)
 
     def path(self, queue: Queue, file: str) -> Path:
         return self._folders[queue] / file
@@ -116,31 +130,33 @@ class Spool:
             yield from (file.name for file in found if is_entry(file.name))
 
     def _written(self, entry: Entry, file: str) -> Path:
-        # Whose it is shows whether somebody still writes it.
-        part = self._parts / f"{os.getpid()}-{threading.get_ident()}-{file}"
+        # Whose it is shows whether somebody still writes it. In a container the next process has
+        # the same number: the parts of one that was killed must not be in its way.
+        part = self._parts / f"{os.getpid()}-{token_hex(4)}-{file}"
         write_durably(part, encoded(entry))
         return part
 
     def _publish(self, queue: Queue) -> None:
         """All that wait, in one hold and one sync."""
-        waiting = self._waiting[queue]
-        batch = waiting[:]
-        del waiting[: len(batch)]
+        batch: list[_Waiting] = []
         try:
-            self._rename(queue, batch)
-        except Exception as error:  # noqa: BLE001  each of their threads raises it
+            with full_disk_said(), self._locks[queue].held(Mode.WRITE):
+                self._take(queue, batch)
+                for one in batch:
+                    one.publish()
+            sync_folder(self._folders[queue])
+        except BaseException as error:  # noqa: BLE001  each of their threads raises it
+            # Nobody of them waits for the lock a second time: they came while it was waited for.
+            self._take(queue, batch)
             for one in batch:
-                one.error = error
-                one.part.unlink(missing_ok=True)
-                one.file.unlink(missing_ok=True)
+                one.fail(error)
         for one in batch:
             one.done = True
 
-    def _rename(self, queue: Queue, batch: Sequence[_Waiting]) -> None:
-        with self._locks[queue].held(Mode.WRITE):
-            for one in batch:
-                one.part.rename(one.file)
-        sync_folder(self._folders[queue])
+    def _take(self, queue: Queue, batch: list[_Waiting]) -> None:
+        waiting = self._waiting[queue]
+        while waiting:
+            batch.append(waiting.pop(0))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What in a spool is not as it was written. Reports, and removes nothing."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -8,6 +9,13 @@ import psutil  # type: ignore[import-untyped]
 from mailroom.adapters.spool.spool import PARTS, Spool
 from mailroom.models.base import Frozen
 from mailroom.models.spool import Damaged, Queue, is_entry
+
+# Seconds. In a container the process that comes after one that was killed has its number.
+LONGEST_WRITE = 600
+
+
+# Seconds, between what a file and what a process say of time.
+CLOCKS_DIFFER = 2.0
 
 
 class Fault(Frozen):
@@ -18,26 +26,39 @@ class Fault(Frozen):
     detail: str
 
 
-def faults(spool: Spool) -> Iterator[Fault]:
+def faults(spool: Spool, looked: Callable[[], None] = lambda: None) -> Iterator[Fault]:
+    """`looked` is called for every entry."""
     yield from _half_written(spool)
     for queue in Queue:
-        yield from _in_queue(spool, queue)
+        yield from _in_queue(spool, queue, looked)
 
 
 def _half_written(spool: Spool) -> Iterator[Fault]:
     """Parts whose process is gone; nobody was told that they were accepted."""
     for part in sorted((spool.folder / PARTS).iterdir()):
-        pid = part.name.partition("-")[0]
-        if not (pid.isdecimal() and psutil.pid_exists(int(pid))):
+        if not _is_being_written(part):
             yield _fault(spool, part, "half-written", "never accepted; it may be deleted")
+
+
+def _is_being_written(part: Path) -> bool:
+    pid = part.name.partition("-")[0]
+    try:
+        age = time.time() - part.stat().st_mtime
+        return age < LONGEST_WRITE and psutil.pid_exists(int(pid))
+    except FileNotFoundError:
+        return True  # it has become an entry meanwhile
+    except (ValueError, OverflowError):
+        return False  # not our name
 
 
 def _in_queue(spool: Spool, queue: Queue) -> Iterator[Fault]:
     for file in sorted((spool.folder / queue).iterdir()):
         if not is_entry(file.name):
             yield _fault(spool, file, "foreign", "not written by Mailroom")
-        elif fault := _content_of(spool, queue, file):
+            continue
+        if fault := _content_of(spool, queue, file):
             yield fault
+        looked()
 
 
 def _content_of(spool: Spool, queue: Queue, file: Path) -> Fault | None:
