@@ -14,10 +14,6 @@ from mailroom.models.spool import Damaged, Queue, is_entry
 LONGEST_WRITE = 600
 
 
-# Seconds, between what a file and what a process say of time.
-CLOCKS_DIFFER = 2.0
-
-
 class Fault(Frozen):
     """`file` is below the spool's folder; `what` is half-written, foreign, damaged, unreadable."""
 
@@ -51,7 +47,7 @@ def _is_being_written(part: Path) -> bool:
         return False  # not our name
 
 
-def _in_queue(spool: Spool, queue: Queue) -> Iterator[Fault]:
+def _in_queue(spool: Spool, queue: Queue, looked: Callable[[], None]) -> Iterator[Fault]:
     for file in sorted((spool.folder / queue).iterdir()):
         if not is_entry(file.name):
             yield _fault(spool, file, "foreign", "not written by Mailroom")
