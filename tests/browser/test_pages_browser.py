@@ -46,6 +46,9 @@ async def test_a_mail_is_answered_on_the_page(person: Person, post: Post):
     await expect(left).to_contain_text("@example.com>")
     await left.get_by_text("The thread").click()
     await expect(left.get_by_text("References")).to_be_visible()
+    # Another mail leaves: what somebody reads stays open.
+    await page.evaluate("htmx.ajax('GET', '/outbox/mails', {target: '.outbox'})")
+    await expect(left.get_by_text("References")).to_be_visible()
 
 
 async def test_an_edit_makes_a_new_draft_and_the_old_page_decides_nothing(

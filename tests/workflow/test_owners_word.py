@@ -452,6 +452,8 @@ async def test_a_failed_mail_stays_mendable_over_several_runs(
 async def test_a_happy_reply_is_a_short_history(dev_house: House, marker: str) -> None:
     async with dev_house.at_work():
         _accepted, handle = await drafted(dev_house, marker)
+        # At rest, as nearly always: a word may be there before the workflow is.
+        await happened(handle, EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, 1)
         await update(handle, "1")
         await handle.result()
         events = await events_of(handle)
