@@ -4,7 +4,6 @@ its name has what lists and orders need, so that nobody opens a hundred thousand
 import hashlib
 import re
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Literal, NamedTuple
 from uuid import uuid4
 
@@ -12,25 +11,12 @@ from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, ValidationErro
 
 from mailroom.models.arrival import Arrival
 from mailroom.models.base import Frozen
+from mailroom.models.queues import Kind as Kind  # noqa: PLC0414  a name of here, too
+from mailroom.models.queues import Queue as Queue  # noqa: PLC0414
 from mailroom.models.receipts import Receipt
 
 URGENT, VIP, NORMAL, LATER = 1, 2, 3, 4
 """1 goes first, as Temporal has it."""
-
-
-class Queue(StrEnum):
-    """In the order in which the locks of several are taken."""
-
-    INBOUND = "inbound"
-    OUTBOUND = "outbound"
-    DEAD_LETTER = "dead-letter"
-
-
-class Kind(StrEnum):
-    MAIL = "mail"
-    TEXT = "text"
-    RECEIPT = "receipt"
-    LETTER = "letter"
 
 
 class SpooledMail(Frozen):
