@@ -33,6 +33,10 @@ class Refused(Failure):
     """The bridge refused this request; others may pass."""
 
 
+class NotRunning(Failure):
+    """Nobody listens where the bridge would be."""
+
+
 class Bridge:
     """What the commands ask; every method raises `Failure` with a sentence."""
 
@@ -69,8 +73,8 @@ class Bridge:
         return _content(response)
 
 
-def not_running(url: str) -> Failure:
-    return Failure(
+def not_running(url: str) -> NotRunning:
+    return NotRunning(
         f"Mailroom isn't running at {url}; start it with `mailroom dev` or "
         "`mailroom daemon start`.",
         ExitCode.NOT_THERE,

@@ -32,6 +32,9 @@ class Failure(Exception):
 # raised, and importing them all would make `--help` slow.
 SENTENCES = (
     ("mailroom.adapters.settings", "BadConfiguration"),
+    ("mailroom.adapters.spool.files", "SpoolFull"),
+    ("mailroom.adapters.spool.locks", "SpoolBusy"),
+    ("mailroom.adapters.spool.place", "SpoolUnusable"),
     ("mailroom.adapters.temporal", "TemporalUnavailable"),
     ("mailroom.local.dev", "Unusable"),
     ("mailroom.local.inbound", "PortTaken"),

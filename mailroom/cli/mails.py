@@ -149,7 +149,7 @@ def _head(mail: Mail) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_row("From", Text(one_line(mail.email_from)))
     table.add_row("Subject", Text(one_line(mail.email_subject)))
-    table.add_row("Received", Text(_local(mail.received_at)))
+    table.add_row("Received", Text(local(mail.received_at)))
     table.add_row("Message-ID", Text(one_line(mail.message_id)))
     table.add_row("State", mail.state)
     if mail.reason:
@@ -159,7 +159,7 @@ def _head(mail: Mail) -> Table:
     if mail.code and not is_final(mail.current_state):
         table.add_row("Draft", Text(f"code {mail.code}, revision {mail.revision}"))
     if mail.timeout_at and mail.current_state is MailState.AWAITING_USER:
-        table.add_row("Waits until", Text(_local(mail.timeout_at)))
+        table.add_row("Waits until", Text(local(mail.timeout_at)))
     return table
 
 
@@ -175,7 +175,7 @@ def _timeline(entries: Sequence[Entry]) -> Table:
             if value is not None
         )
         table.add_row(
-            Text(_local(entry.at, "%Y-%m-%d %H:%M:%S")),
+            Text(local(entry.at, "%Y-%m-%d %H:%M:%S")),
             Text(one_line(entry.type).replace("_", " ")),
             Text(detail, style="dim"),
         )
@@ -186,5 +186,5 @@ def _prose(text: str) -> Text:
     return Text(clean(text).strip())
 
 
-def _local(at: datetime, form: str = "%Y-%m-%d %H:%M") -> str:
+def local(at: datetime, form: str = "%Y-%m-%d %H:%M") -> str:
     return at.astimezone().strftime(form)

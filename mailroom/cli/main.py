@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mailroom.cli import daemon, email, owner
+from mailroom.cli import daemon, email, owner, spool
 from mailroom.cli.dev import dev
 from mailroom.cli.doctor import doctor
 from mailroom.cli.errors import EXIT_CODES, Commands
@@ -31,6 +31,7 @@ app.add_typer(daemon.app, name="daemon", rich_help_panel=HERE)
 app.command(rich_help_panel=HERE)(doctor)
 app.add_typer(email.app, name="email")
 app.add_typer(owner.app, name="owner")
+app.add_typer(spool.app, name="spool")
 app.command(rich_help_panel=PRODUCTION)(worker)
 app.command(rich_help_panel=PRODUCTION)(bridge)
 app.command(rich_help_panel=PRODUCTION)(migrate)

@@ -1,0 +1,38 @@
+"""Mail that the bridge can't be asked to take now goes into its spool."""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from mailroom.adapters.settings import Settings
+from mailroom.adapters.spool.configured import spool_of
+from mailroom.cli.spool_folder import exists
+from mailroom.models.arrival import Arrival
+from mailroom.models.spool import NORMAL, Entry, Queue, SpooledMail
+
+Keep = Callable[[bytes], None]
+
+
+def keep_of(settings: Settings) -> Keep | None:
+    """Puts a mail into the spool durably; None where it isn't on this machine."""
+    if not (exists(settings) and is_here(settings)):
+        return None
+    spool = spool_of(settings)
+
+    def keep(raw: bytes) -> None:
+        message = SpooledMail.of(Arrival(raw, None, ()))
+        spool.append(Entry(queue=Queue.INBOUND, priority=NORMAL, message=message))
+
+    return keep
+
+
+def is_here(settings: Settings) -> bool:
+    """Whether the spool is the bridge's. A spool that is there may be that of another Mailroom,
+    tried once, while MAILROOM_URL names one far away; where its folder is set, it is meant."""
+    if settings.mailroom_spool_dir or not settings.mailroom_url:
+        return True
+    try:
+        host = urlsplit(settings.mailroom_url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
