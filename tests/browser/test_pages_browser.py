@@ -47,7 +47,8 @@ async def test_a_mail_is_answered_on_the_page(person: Person, post: Post):
     await left.get_by_text("The thread").click()
     await expect(left.get_by_text("References")).to_be_visible()
     # Another mail leaves: what somebody reads stays open.
-    await page.evaluate("htmx.ajax('GET', '/outbox/mails', {target: '.outbox'})")
+    async with page.expect_response("**/outbox/mails"):
+        await page.evaluate("void htmx.ajax('GET', '/outbox/mails', {target: '.outbox'})")
     await expect(left.get_by_text("References")).to_be_visible()
 
 

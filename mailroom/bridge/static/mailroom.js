@@ -67,12 +67,17 @@ htmx.onLoad((part) => {
 });
 
 // A link or button that is replaced between press and release is not clicked: what is the same
-// stays.
+// stays. So does what somebody has opened.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { target, serverResponse } = event.detail;
   if (!target.matches("[hx-trigger^='sse:']")) return;
   const next = document.createElement("template");
   next.innerHTML = serverResponse;
+  for (const opened of target.querySelectorAll("details[id][open]")) {
+    const same = next.content.getElementById(opened.id);
+    if (same) same.open = true;
+  }
+  event.detail.serverResponse = next.innerHTML;
   if (next.innerHTML.trim() === target.innerHTML.trim()) event.detail.shouldSwap = false;
 });
 
