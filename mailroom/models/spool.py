@@ -104,7 +104,8 @@ class Entry(Frozen):
 
 _FILE = re.compile(
     rf"(?P<priority>[1-9])-(?P<time>\d{{8}}T\d{{6}}\.\d{{6}}Z)"
-    rf"-(?P<kind>{'|'.join(Kind)})-(?P<id>[0-9a-f]{{32}})\.json"
+    rf"-(?P<kind>{'|'.join(Kind)})-(?P<id>[0-9a-f]{{32}})\.json",
+    re.ASCII,  # other scripts have digits too
 )
 
 
@@ -160,7 +161,7 @@ _CONTENT = slice(_DIGEST.stop + len(_BETWEEN), -len(_AFTER))
 
 def encoded(entry: Entry) -> bytes:
     """`{"sha256": ..., "entry": {...}}`; the checksum is that of the entry's very bytes."""
-    content = entry.model_dump_json(exclude_none=True).encode()
+    content = entry.model_dump_json().encode()
     return b"".join((_BEFORE, _digest(content), _BETWEEN, content, _AFTER))
 
 
