@@ -32,6 +32,15 @@ from mailroom.local.servers import postgres_server
 from mailroom.local.toolchain import temporal_cli, time_skipping_server
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--spool-kills",
+        type=int,
+        default=200,
+        help="how many users of a spool are killed at random",
+    )
+
+
 def pytest_configure() -> None:
     """Ctrl-C reaches the processes that tests start, also where this one runs in a shell's
     background, which ignores it and would hand that on."""
