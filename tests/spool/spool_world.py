@@ -14,7 +14,7 @@ from mailroom.models.spool import NORMAL, Entry, Queue, SpooledMail
 
 # Forked from a process that has everything loaded and no lock open: a child costs about 10 ms.
 CONTEXT = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["__main__", "mailroom.adapters.spool.verify"])
+CONTEXT.set_forkserver_preload(["__main__", "pytest", "mailroom.adapters.spool.verify"])
 
 
 def entry(text: str = "Lunch?", queue: Queue = Queue.INBOUND, priority: int = NORMAL) -> Entry:

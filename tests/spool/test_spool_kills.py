@@ -5,59 +5,17 @@ import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from signal import SIGKILL
 
 import pytest
+from spool_life import LIFE, UNDER_WAY, Places, perform, places, prepared
 from spool_steps import die, fate_at
 from spool_world import entries, entry, harm, heard, speaking
 
 from mailroom.adapters.spool.spool import Spool
 from mailroom.models.spool import Entry, Queue, decoded, encoded
-
-INBOUND, DEAD = Queue.INBOUND, Queue.DEAD_LETTER
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-Place = tuple[Queue, int]
-"""A queue, and how often the entry that is there was tried."""
-NOWHERE: frozenset[Place] = frozenset()
-
-
-def once(*places: Place) -> frozenset[Place]:
-    return frozenset(places)
-
-
-FRESH, TRIED, BURIED = once((INBOUND, 0)), once((INBOUND, 1)), once((DEAD, 2))
-LIFE = {"append": FRESH, "update": TRIED, "move": BURIED, "remove": NOWHERE}
-"""Where an entry is after each act of its life, done in this order."""
-UNDER_WAY = {
-    "append": {NOWHERE, FRESH},
-    "update": {FRESH, TRIED},
-    "move": {TRIED, TRIED | BURIED, BURIED},
-    "remove": {BURIED, NOWHERE},
-}
-"""Where it may be after a kill meanwhile."""
-
-
-def perform(spool: Spool, act: str, it: Entry) -> None:
-    tried = it.failed("Temporal is away.", NOW)
-    match act:
-        case "append":
-            spool.append(it)
-        case "update":
-            spool.update(INBOUND, tried)
-        case "move":
-            spool.move(tried.failed("Nobody wants it.", NOW), INBOUND, DEAD)
-        case "remove":
-            spool.remove(DEAD, [it.name.file])
-
-
-def places(spool: Spool, file: str) -> frozenset[Place]:
-    """Raises where one of them is not whole."""
-    there = [queue for queue in Queue if spool.path(queue, file).exists()]
-    return frozenset((queue, spool.read(queue, file).attempts) for queue in there)
 
 
 def perform_until(folder: Path, act: str, data: bytes, number: int, said: Connection) -> None:
@@ -74,14 +32,6 @@ def killed_at(spool: Spool, act: str, it: Entry, number: int) -> bool:
         process.join(60)
         assert process.exitcode == (0 if acknowledged else -SIGKILL)
         return not acknowledged
-
-
-def prepared(spool: Spool, act: str) -> Entry:
-    """An entry in that stage of its life in which this act is next."""
-    it = entry()
-    for earlier in list(LIFE)[: list(LIFE).index(act)]:
-        perform(spool, earlier, it)
-    return it
 
 
 @pytest.mark.parametrize("act", LIFE)
@@ -130,9 +80,9 @@ def live_in_threads(folder: Path, seed: int, said: Connection) -> None:
     threading.Event().wait()
 
 
-def allowed(lines: Iterable[str]) -> dict[str, Collection[frozenset[Place]]]:
+def allowed(lines: Iterable[str]) -> dict[str, Collection[Places]]:
     """By file, from the last that was heard of it."""
-    ledger: dict[str, Collection[frozenset[Place]]] = {}
+    ledger: dict[str, Collection[Places]] = {}
     for line in lines:
         file, act, how = line.split()
         ledger[file] = {LIFE[act]} if how == "done" else UNDER_WAY[act]
@@ -156,7 +106,7 @@ def kill_two(folder: Path, dice: random.Random) -> list[str]:
 def test_killed_at_random(spool: Spool, pytestconfig: pytest.Config) -> None:
     kills, seed = pytestconfig.getoption("--spool-kills"), random.randrange(2**32)
     dice = random.Random(seed)
-    ledger: dict[str, Collection[frozenset[Place]]] = {}
+    ledger: dict[str, Collection[Places]] = {}
     for _ in range((kills + 1) // 2):
         heard_now = allowed(kill_two(spool.folder, dice))
         for file, may_be in heard_now.items():

@@ -67,6 +67,8 @@ class Patience:
 
 class QueueLock:
     def __init__(self, file: Path, patience: Patience) -> None:
+        # Before it is needed, so that a disk that is full by then can be drained.
+        file.touch(mode=0o600)
         self._file = file
         self._waited = {mode: _WAITED.labels(file.stem, mode) for mode in Mode}
         self._held = {mode: _HELD.labels(file.stem, mode) for mode in Mode}
