@@ -17,6 +17,7 @@ import yaml
 
 from mailroom.adapters.settings import BadConfiguration, Settings
 from mailroom.adapters.twilio import account_of
+from mailroom.cli.keeping import is_here
 from mailroom.cli.main import app as command_line
 from mailroom.local import production
 from mailroom.local.servers import DYNAMIC_CONFIG
@@ -341,7 +342,17 @@ def test_blobs_and_the_config_file_are_where_the_code_looks(service: str, settin
     assert mounted["blobs"] == str(folder / settings.blobs_dir)
     assert mounted["./config"] == str(folder / settings.mailroom_config.parent)
     # A new volume takes its owner from the folder in the image.
-    assert f" {mounted['blobs']}\n" in DOCKERFILE
+    assert mounted["blobs"] in DOCKERFILE.split()
+
+
+def test_the_spool_is_a_volume_and_said_to_be_the_bridges(settings_of: Any) -> None:
+    (folder,) = re.findall(r"^WORKDIR (/srv.*)$", DOCKERFILE, re.MULTILINE)
+    mounted = dict(volume.split(":")[:2] for volume in SERVICES["bridge"]["volumes"])
+    settings = settings_of("bridge")
+    assert mounted["spool"] == str(folder / settings.spool_dir)
+    assert mounted["spool"] in DOCKERFILE.split()
+    assert is_here(settings), "while it is down, `mailroom email import` would not use it"
+    assert not is_here(settings_of("worker"))
 
 
 def test_the_catcher_file_is_where_the_settings_look() -> None:

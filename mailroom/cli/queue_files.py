@@ -39,7 +39,9 @@ def items_in(file: Path, limit: int) -> Iterator[Item]:
         with file.open("rb") as source:
             for number, (value, problem) in enumerate(_items(source, limit), 1):
                 yield Item(f"{file}, entry {number}", value, source.tell(), problem)
-    except (ijson.JSONError, ValueError, ArithmeticError) as error:
+    except (ijson.JSONError, ValueError, ArithmeticError, SystemError) as error:
+        # The last comes of a number with thousands of digits, at which ijson returns with the
+        # error still set.
         yield Item(str(file), problem=_broken(error, number))
     except OSError as error:
         yield Item(str(file), problem=f"{error.strerror}.")
@@ -75,20 +77,24 @@ def _item(
     event: str, value: Any, events: Iterator[tuple[str, Any]], limit: int
 ) -> tuple[Any, str | None]:
     """Read to its end whatever it is, kept as long as it is within bounds."""
-    builder = ijson.ObjectBuilder()
-    depth = size = 0
+    builder, depth, size = ijson.ObjectBuilder(), 0, 0
     problem = None
     while True:
         depth += (event in BEGINS) - (event in ENDS)
         size += len(value) if isinstance(value, str) else SCALAR_BYTES
-        if depth > DEPTH:
-            problem = f"It is nested deeper than {DEPTH} levels."
-        elif size > limit:
-            problem = f"It is larger than {limit:,} bytes (MAILROOM_MAX_MESSAGE_BYTES)."
         if problem is None:
+            problem = _excess(depth, size, limit)
             builder.event(event, value)
-        else:
-            builder = ijson.ObjectBuilder()  # what was kept of it goes
+            if problem:
+                builder = ijson.ObjectBuilder()  # what was kept of it goes
         if depth == 0:
             return (None, problem) if problem else (builder.value, None)
         event, value = next(events)
+
+
+def _excess(depth: int, size: int, limit: int) -> str | None:
+    if depth > DEPTH:
+        return f"It is nested deeper than {DEPTH} levels."
+    if size > limit:
+        return f"It is larger than {limit:,} bytes (MAILROOM_MAX_MESSAGE_BYTES)."
+    return None

@@ -81,10 +81,17 @@ def figures() -> dict[str, Any]:
     }
 
 
+def open_way() -> dict[str, Any]:
+    """What `/spool` says of an empty spool while all is well."""
+    queues: dict[str, dict[str, int]] = {"inbound": {}, "outbound": {}, "dead-letter": {}}
+    return {"open": True, "since": None, "why": None, "queues": queues, "oldest": None}
+
+
 @dataclass
 class FakeBridge:
     """Answers from `mails`, and remembers what it was asked. A posted mail with `refuse-me` in
-    it is refused; one with `busy-once` gets a 503 the first time."""
+    it is refused; one with `busy-once` gets a 503 the first time, one with `keep-me` is kept in
+    its spool. A drain answers what `drained` has, if there is a spool."""
 
     url: str = ""
     mails: list[dict[str, Any]] = field(default_factory=list)
@@ -98,6 +105,11 @@ class FakeBridge:
     refusal: str | None = None
     figures: dict[str, Any] = field(default_factory=figures)
     days: list[str] = field(default_factory=list)
+    spool: dict[str, Any] = field(default_factory=open_way)
+    drained: dict[str, Any] = field(default_factory=lambda: {"forwarded": 3, "left": 0, "dead": 0})
+    drains: int = 0
+    looked: asyncio.Event = field(default_factory=asyncio.Event)
+    drain_until_looked_at: bool = False
 
     def find(self, message_id: str) -> dict[str, Any] | None:
         return next((m for m in self.mails if m["message_id"] == message_id), None)
@@ -121,6 +133,9 @@ class FakeBridge:
         new = raw not in self.posted
         self.posted.append(raw)
         key = hashlib.sha256(raw).hexdigest()
+        if b"keep-me" in raw:
+            kept = {"workflow_id": None, "message_id": f"<{key}@x>", "new": None, "spooled": True}
+            return JSONResponse(kept, 202)
         return JSONResponse({"workflow_id": key, "message_id": f"<{key}@x>", "new": new}, 202)
 
 
@@ -158,6 +173,18 @@ def app_of(bridge: FakeBridge) -> FastAPI:
     async def retention() -> dict[str, Any]:
         none = {"last_run": None, "older_than": None}
         return {"bodies": {"days": 90, "due": 12, **none}, "rows": {"days": None, "due": 0, **none}}
+
+    @app.get("/spool")
+    async def spool() -> dict[str, Any]:
+        bridge.looked.set()
+        return bridge.spool
+
+    @app.post("/spool/drain")
+    async def drain() -> dict[str, Any]:
+        bridge.drains += 1
+        if bridge.drain_until_looked_at:
+            await bridge.looked.wait()
+        return bridge.drained
 
     @app.post("/workflow/timeout/{message_id:path}", status_code=202)
     async def time_out(message_id: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from fake_bridge import FakeBridge, Run, mail
 
 Process = Callable[..., "subprocess.CompletedProcess[str]"]
 COMMANDS = (
-    "dev daemon doctor email worker bridge migrate search-attributes",
+    "dev daemon doctor email spool worker bridge migrate search-attributes",
     "daemon start",
     "daemon stop",
     "daemon status",
@@ -26,6 +26,13 @@ COMMANDS = (
     "email retry",
     "email timeout",
     "email import",
+    "spool status",
+    "spool list",
+    "spool show",
+    "spool drain",
+    "spool replay",
+    "spool verify",
+    "spool import",
 )
 
 

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from fake_bridge import FakeBridge, Run
 
+from mailroom.adapters.settings import load_settings
+from mailroom.adapters.spool.spool import Spool
 from mailroom.cli import importing
+from mailroom.cli.keeping import keep_of
 from mailroom.cli.mail_files import mails_in
+from mailroom.models.spool import NORMAL, Queue
 
 LIMIT = 1 << 20
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
@@ -48,7 +52,13 @@ def test_a_second_import_finds_all_known(run: Run, bridge: FakeBridge, tmp_path:
     (tmp_path / "1.eml").write_bytes(letter(1))
     run("email", "import", tmp_path / "1.eml")
     again = run("email", "import", tmp_path / "1.eml", "-o", "json")
-    assert json.loads(again.stdout) == {"new": 0, "known": 1, "refused": 0, "problems": []}
+    assert json.loads(again.stdout) == {
+        "new": 0,
+        "known": 1,
+        "refused": 0,
+        "kept": 0,
+        "problems": [],
+    }
 
 
 def test_a_maildir_gives_its_new_and_read_mails(
@@ -152,6 +162,49 @@ def test_without_a_bridge_it_ends_at_once(
     done = run("email", "import", *tmp_path.glob("*.eml"))
     assert (done.exit_code, done.stdout) == (3, "0 new, 0 known, 0 refused\n")
     assert done.stderr.startswith("Mailroom isn't running")
+
+
+def test_while_the_bridge_is_down_mail_is_kept_in_its_spool(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILROOM_PORT", "9")
+    monkeypatch.setenv("MAILROOM_TOKEN", "any")
+    spool = Spool(tmp_path / "data" / "spool")
+    for number in range(20):
+        (tmp_path / f"{number}.eml").write_bytes(letter(number))
+    (tmp_path / "folder").mkdir()
+    done = run("email", "import", *tmp_path.glob("*.eml"), tmp_path / "folder")
+    assert (done.exit_code, done.stdout) == (1, "0 new, 0 known, 1 refused, 20 kept\n")
+    assert "The kept ones go on by themselves" in done.stderr
+    kept = [spool.read(Queue.INBOUND, file) for file in spool.files(Queue.INBOUND)]
+    assert {entry.priority for entry in kept} == {NORMAL}
+    arrivals = sorted(entry.message.arrival.raw for entry in kept)
+    assert arrivals == sorted(letter(number) for number in range(20))
+    assert {entry.message.arrival.sender for entry in kept} == {None}
+
+
+def test_a_mail_that_the_bridge_keeps_is_counted_as_kept(
+    run: Run, bridge: FakeBridge, tmp_path: Path
+) -> None:
+    (tmp_path / "1.eml").write_bytes(b"Subject: keep-me\n\n")
+    (tmp_path / "2.eml").write_bytes(letter(2))
+    done = run("email", "import", tmp_path / "1.eml", tmp_path / "2.eml")
+    assert (done.exit_code, done.stdout) == (0, "1 new, 0 known, 0 refused, 1 kept\n")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://mail.example.invalid", "http://192.0.2.1:8003", "http://["]
+)
+def test_a_spool_here_is_not_taken_for_that_of_a_bridge_elsewhere(url: str, tmp_path: Path) -> None:
+    Spool(tmp_path / "data" / "spool")
+    here = {"mailroom_data_dir": tmp_path / "data"}
+    assert keep_of(load_settings(**here, mailroom_url=url)) is None
+    assert keep_of(load_settings(**here, mailroom_url="http://[::1]:8003"))
+    meant = {"mailroom_spool_dir": tmp_path / "data" / "spool", "mailroom_url": url}
+    assert keep_of(load_settings(**meant))
+    # An image has an empty folder, which nobody looks into.
+    (tmp_path / "empty").mkdir()
+    assert keep_of(load_settings(mailroom_spool_dir=tmp_path / "empty")) is None
 
 
 def test_a_few_mails_are_on_their_way_at_once(run: Run, bridge: FakeBridge, tmp_path: Path) -> None:
