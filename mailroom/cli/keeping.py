@@ -1,12 +1,12 @@
 """Mail that the bridge can't be asked to take now goes into its spool."""
 
 from collections.abc import Callable
+from functools import cache, partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from mailroom.adapters.settings import Settings
-from mailroom.adapters.spool.configured import spool_of
-from mailroom.cli.spool_folder import exists
+from mailroom.cli.spool_folder import exists, opened_to_write
 from mailroom.models.arrival import Arrival
 from mailroom.models.spool import NORMAL, Entry, Queue, SpooledMail
 
@@ -17,11 +17,12 @@ def keep_of(settings: Settings) -> Keep | None:
     """Puts a mail into the spool durably; None where it isn't on this machine."""
     if not (exists(settings) and is_here(settings)):
         return None
-    spool = spool_of(settings)
+    # Opened when it is needed: what is wrong with it concerns nobody whose bridge runs.
+    spool = cache(partial(opened_to_write, settings))
 
     def keep(raw: bytes) -> None:
         message = SpooledMail.of(Arrival(raw, None, ()))
-        spool.append(Entry(queue=Queue.INBOUND, priority=NORMAL, message=message))
+        spool().append(Entry(queue=Queue.INBOUND, priority=NORMAL, message=message))
 
     return keep
 

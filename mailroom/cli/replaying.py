@@ -13,14 +13,14 @@ from mailroom.cli.client import NotRunning, bridge
 from mailroom.cli.draining import Drained, drained_by
 from mailroom.cli.errors import ExitCode, Failure
 from mailroom.cli.output import Output, answer, clean, messages, print_json, say
-from mailroom.cli.spool_folder import SHORT, Place, found, opened, read
+from mailroom.cli.spool_folder import SHORT, Place, found, opened_to_write, read
 from mailroom.models.spool import Queue
 
 
 def replay(named: Sequence[str] | None, output: Output) -> None:
     """Those that are named, or all."""
     settings = load_settings()
-    spool = opened(settings)
+    spool = opened_to_write(settings)
     places = _named(spool, named) if named else _all(spool)
     problems = _put_back_all(spool, places)
     replayed = len(places) - len(problems)

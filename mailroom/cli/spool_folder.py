@@ -1,5 +1,7 @@
 """The spool of this machine, and entries by the beginning of their ID."""
 
+import os
+import pwd
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -43,6 +45,25 @@ def opened(settings: Settings) -> Spool:
         "with `mailroom dev`, or set MAILROOM_SPOOL_DIR.",
         ExitCode.NOT_THERE,
     )
+
+
+def opened_to_write(settings: Settings) -> Spool:
+    """Only by whom the bridge can read from: files of the spool are for their owner alone."""
+    spool = opened(settings)
+    owner = spool.folder.stat().st_uid
+    if owner != os.geteuid():
+        raise Failure(
+            f"{spool.folder} belongs to the user {_name_of(owner)}; use this command as that user, "
+            "or the bridge can't read what it adds."
+        )
+    return spool
+
+
+def _name_of(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
 
 
 def id_of(file: str) -> str:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import islice
 from operator import itemgetter
 
 from pydantic import AwareDatetime
@@ -61,7 +61,7 @@ def show_status(output: Output) -> None:
 def show_list(queue: Queue | None, kinds: Sequence[Kind], limit: int, output: Output) -> None:
     spool = opened(load_settings())
     queues = [queue] if queue else list(Queue)
-    places = _places(spool, queues, set(kinds or Kind))
+    places = _places(spool, queues, set(kinds))
     rows = list(islice(filter(None, (_row(spool, place) for place in places)), limit))
     if output is Output.JSON:
         print_json([row.model_dump(mode="json") for row in rows])
@@ -121,8 +121,13 @@ def _page(waits: Waits, found: way.Way | Failure) -> Iterator[RenderableType]:
 
 
 def _places(spool: Spool, queues: Sequence[Queue], kinds: set[Kind]) -> list[Place]:
-    names = ((Place(queue, file) for file in spool.files(queue)) for queue in queues)
-    return [place for place in chain.from_iterable(names) if kind_of(place.file) in kinds]
+    """Of these kinds, or of all if there are none."""
+    return [
+        Place(queue, file)
+        for queue in queues
+        for file in spool.files(queue)
+        if not kinds or kind_of(file) in kinds
+    ]
 
 
 def _row(spool: Spool, place: Place) -> Row | None:

@@ -14,7 +14,7 @@ from mailroom.cli.bars import bar
 from mailroom.cli.errors import ExitCode, Failure
 from mailroom.cli.output import Output, answer, clean, print_json, say
 from mailroom.cli.queue_files import Item, items_in
-from mailroom.cli.spool_folder import LETTERS_WAIT, id_of, opened
+from mailroom.cli.spool_folder import LETTERS_WAIT, id_of, opened_to_write
 from mailroom.models.queued_letters import FILES, NoLetter, letter_of
 from mailroom.models.spool import Entry, Queue
 
@@ -80,7 +80,7 @@ class TakingOver:
 
 def take_over(folder: Path, output: Output) -> None:
     settings = load_settings()
-    spool = opened(settings)
+    spool = opened_to_write(settings)
     files = {queue: folder / name for queue, name in FILES.items()}
     _check(folder, list(files.values()))
     with bar("letters") as progress:

@@ -1,6 +1,7 @@
 """`mailroom spool`: on a real folder, beside a bridge and without one."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -432,6 +433,26 @@ def test_replaying_the_same_one_twice_at_once_keeps_it_once(
     assert process("spool", "replay", "aa").returncode == 0
     assert spool.files(Queue.INBOUND) == [one.name.file]
     assert spool.files(Queue.DEAD_LETTER) == []
+
+
+def test_nobody_adds_what_the_bridge_cannot_read(
+    run: Run, no_bridge: None, spool: Spool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = dead(spool, entry(start="aa"))
+    (tmp_path / "inbound.json").write_text('[{"Message": {"id": "a"}}]')
+    (tmp_path / "1.eml").write_bytes(RAW)
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    for words in (
+        ("spool", "replay", "aa"),
+        ("spool", "import", tmp_path),
+        ("email", "import", tmp_path / "1.eml"),
+    ):
+        ended = run(*words)
+        assert ended.exit_code == 1
+        assert "; use this command as that user" in ended.stderr
+    assert [spool.files(queue) for queue in Queue] == [[], [], [one.name.file]]
+    assert run("spool", "show", "aa").exit_code == 0
 
 
 # --- verify

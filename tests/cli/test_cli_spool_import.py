@@ -1,7 +1,11 @@
 """`mailroom spool import`: an older orchestrator's queues, well-formed and hostile."""
 
 import json
+import os
+import subprocess
+import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from mailroom.cli.queue_files import DEPTH, items_in
 from mailroom.models.spool import LATER, NORMAL, URGENT, VIP, Entry, Queue, SpooledLetter
 
 LIMIT = 1 << 20
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -90,6 +95,26 @@ def test_an_import_that_was_interrupted_can_be_run_again(
     again = run("spool", "import", queues, "-o", "json")
     assert json.loads(again.stdout) == {"new": 1, "known": 4, "refused": 0, "problems": []}
     assert [len(spool.files(queue)) for queue in Queue] == [0, 3, 1]
+
+
+def test_an_import_that_is_killed_is_gone_on_with(
+    process: Callable[..., "subprocess.CompletedProcess[str]"], spool: Spool, queues: Path
+) -> None:
+    write(queues, Queue.OUTBOUND, [queued(number) for number in range(500)])
+    with subprocess.Popen(
+        [sys.executable, "-m", "mailroom.cli.main", "spool", "import", str(queues)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        stdout=subprocess.PIPE,
+    ) as importing:
+        while len(spool.files(Queue.OUTBOUND)) < 20:
+            assert importing.poll() is None
+        importing.kill()
+    done = len(spool.files(Queue.OUTBOUND))
+    assert done < 500
+    again = process("spool", "import", queues)
+    assert (again.returncode, again.stdout) == (0, f"{500 - done} new, {done} known, 0 refused\n")
+    letters = [one.message.message["id"] for one in entries(spool, Queue.OUTBOUND)]
+    assert sorted(letters) == sorted(f"msg-{number}" for number in range(500))
 
 
 def test_a_dead_letter_that_was_taken_over_goes_back_to_outbound(
