@@ -104,8 +104,11 @@ def _plain(value: Any) -> Any:
 
 
 def _id_of(queue: Queue, message: dict[str, JsonValue]) -> str:
-    said = json.dumps([queue, message], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(said.encode()).hexdigest()[:32]
+    said = json.dumps([queue, message], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    try:
+        return hashlib.sha256(said.encode()).hexdigest()[:32]
+    except UnicodeEncodeError:
+        raise NoLetter("Message: a text in it has half a character.") from None
 
 
 def _goes_on_from(queue: Queue) -> Queue:

@@ -18,9 +18,10 @@ TIMES = st.one_of(
         ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "1970-01-01T00:00:00+23:59", "now"]
     ),
 )
+TEXTS = st.text(st.characters())  # lone surrogates, too
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.decimals() | st.text() | TIMES,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False) | TEXTS | TIMES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
     max_leaves=12,
 )
 NAMES = st.sampled_from(["Message", "message", "Attempts", "LASTATTEMPT", "QueuedAt", "Error", "x"])
