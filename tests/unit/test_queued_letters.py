@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailroom.models.queued_letters import NoLetter, letter_of
@@ -30,6 +30,7 @@ ITEMS = VALUES | st.dictionaries(
 )
 
 
+@settings(max_examples=300, deadline=None)
 @given(ITEMS, st.sampled_from(Queue))
 def test_any_item_is_an_entry_that_can_be_kept_or_a_sentence(item: Any, queue: Queue) -> None:
     try:
