@@ -8,9 +8,17 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from spool_steps import fate_at
 from spool_world import entries, entry, parts, speaking
 
-from mailroom.adapters.spool.locks import METRICS, Mode, Patience, QueueLock, SpoolBusy
+from mailroom.adapters.spool.locks import (
+    BEFORE_PAUSES,
+    METRICS,
+    Mode,
+    Patience,
+    QueueLock,
+    SpoolBusy,
+)
 from mailroom.adapters.spool.spool import LOCKS, Spool
 from mailroom.models.spool import Queue
 
@@ -144,8 +152,24 @@ def test_a_deleted_lock_file_is_made_anew(spool: Spool) -> None:
 
 def test_pauses_double_up_to_the_longest() -> None:
     pauses = Patience(first_pause=0.01, longest_pause=0.25).pauses()
+    assert [next(pauses) for _ in BEFORE_PAUSES] == list(BEFORE_PAUSES)
     for longest in (0.01, 0.02, 0.04, 0.08, 0.16, 0.25, 0.25):
         assert longest / 2 <= next(pauses) <= longest
+
+
+def test_a_lock_file_that_is_deleted_while_it_is_taken_is_no_lock(spool: Spool) -> None:
+    file = spool.folder / LOCKS / "inbound.lock"
+
+    def delete_first(flock: Callable[..., None], args: tuple[int, int]) -> None:
+        file.unlink()
+        flock(*args)
+
+    hasty = QueueLock(file, Patience(timeout=0.05))
+    with fate_at(2, delete_first) as calls, QueueLock(file, Patience()).held(Mode.READ):
+        assert calls[:4] == ["open", "flock", "unlink", "close"]
+        assert file.exists()
+        with pytest.raises(SpoolBusy), hasty.held(Mode.WRITE):
+            pass
 
 
 def measured(name: str, mode: Mode) -> tuple[float, float]:
