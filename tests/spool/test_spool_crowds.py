@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -81,13 +82,13 @@ def look_on(folder: Path, ended: Event, said: Connection) -> None:
 
 def test_five_readers_see_only_whole_entries_of_five_writers(spool: Spool) -> None:
     ended = CONTEXT.Event()
-    readings = [speaking(look_on, spool.folder, ended) for _ in range(READERS)]
-    readers = [reading.__enter__() for reading in readings]
-    together((append_twenty, spool.folder, writer) for writer in range(READERS))
-    ended.set()
-    assert [heard(said) for _, said in readers] == [[str(READERS * MESSAGES)]] * READERS
-    for reading in readings:
-        reading.__exit__(None, None, None)
+    with ExitStack() as reading:
+        readers = [
+            reading.enter_context(speaking(look_on, spool.folder, ended)) for _ in range(READERS)
+        ]
+        together((append_twenty, spool.folder, writer) for writer in range(READERS))
+        ended.set()
+        assert [heard(said) for _, said in readers] == [[str(READERS * MESSAGES)]] * READERS
     assert subjects(spool) == of(READERS)
 
 
