@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, NamedTuple
 from uuid import uuid4
 
-from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, JsonValue, ValidationError
 
 from mailroom.models.arrival import Arrival
 from mailroom.models.base import Frozen
@@ -19,6 +19,15 @@ URGENT, VIP, NORMAL, LATER = 1, 2, 3, 4
 """1 goes first, as Temporal has it."""
 
 
+def _in_utf8(text: str) -> str:
+    return text.encode(errors="replace").decode()
+
+
+# JSON and SMTP bring halves of characters (RFC 8259 §8.2), which UTF-8 can't hold: they become "?",
+# so that the rest can be kept.
+Theirs = Annotated[str, AfterValidator(_in_utf8)]
+
+
 class SpooledMail(Frozen):
     """A mail and its envelope, as `Arrival` has it; `raw` is base64 in JSON."""
 
@@ -26,8 +35,8 @@ class SpooledMail(Frozen):
 
     kind: Literal[Kind.MAIL] = Kind.MAIL
     raw: bytes
-    sender: str | None
-    recipients: tuple[str, ...]
+    sender: Theirs | None
+    recipients: tuple[Theirs, ...]
     why_not: str | None = None
 
     @classmethod
@@ -50,7 +59,7 @@ class SpooledText(Frozen):
     kind: Literal[Kind.TEXT] = Kind.TEXT
     owner: str
     number: str
-    body: str
+    body: Theirs
     provider_id: str
     keyword: str | None = None
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -205,6 +206,16 @@ def test_damage_says_nothing_of_what_is_in_the_mail() -> None:
 def test_a_mail_keeps_its_envelope() -> None:
     arrival = Arrival(b"\xff\x00\r\n", "", ("a@mailroom.test", "b@mailroom.test"), "a list's mail")
     assert SpooledMail.of(arrival).arrival == arrival
+
+
+@given(st.text(st.characters()))
+def test_halves_of_characters_do_not_hinder(written: str) -> None:
+    mail = SpooledMail(raw=b"", sender=written, recipients=(written,))
+    text = SpooledText(owner="owner", number="+12025550100", body=written, provider_id="SM1")
+    for message in (mail, text):
+        kept = Entry(queue=Queue.INBOUND, priority=1, message=message)
+        assert decoded(encoded(kept)) == kept
+    assert text.body == re.sub("[\ud800-\udfff]", "?", written)
 
 
 def test_attempts_are_counted_and_forgotten_for_a_replay() -> None:
