@@ -148,3 +148,16 @@ def test_no_room_at_any_step(act: str, spool: Spool) -> None:
         assert harm(spool) == []
         go_to_the_end(spool, act, it)
     assert refusals > 4
+
+
+def test_what_was_accepted_stays_when_the_same_is_refused(spool: Spool) -> None:
+    it, number, calls = entry(), 0, [""]
+    spool.append(it)
+    refusals = 0
+    while len(calls) >= number:
+        number += 1
+        with fate_at(number, full) as calls:
+            refusals += refused(spool, "append", it)
+        assert entries(spool) == {it.name.file: it}
+        assert parts(spool) == []
+    assert refusals > 4
