@@ -8,10 +8,10 @@ from pathlib import Path
 
 import obstore
 from cachetools import LRUCache
-from obstore.exceptions import AlreadyExistsError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from mailroom.ports import Permanent
+from mailroom.ports import Permanent, Transient
 
 # What was just stored is read again by the next step: from memory, if it is small.
 REMEMBERED_BYTES = 4 * 1024 * 1024
@@ -63,8 +63,12 @@ class ObstoreBlobs:
 
     def _put(self, sha256: str, data: bytes) -> None:
         path = _path(sha256)
-        with suppress(AlreadyExistsError):
+        try:
             obstore.put(self._store, path, data, mode="create")
+        except AlreadyExistsError:
+            pass
+        except BaseError as error:
+            raise Transient("The blob store can't be written.") from error
         # obstore renames into place but leaves durability to the operating system. A blob that
         # exists may have been written by somebody who has not come to this line yet.
         if self._root:

@@ -15,6 +15,7 @@ from mailroom.bridge import (
     problems,
     retention,
     sms,
+    spool,
     stats,
     twilio,
     webhooks,
@@ -22,6 +23,7 @@ from mailroom.bridge import (
 )
 from mailroom.bridge.auth import Who
 from mailroom.bridge.context import Context
+from mailroom.bridge.forwarder import Forwarder
 
 description = APIRouter(include_in_schema=False)
 
@@ -36,6 +38,7 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
         redoc_url=None,
     )
     app.state.context = context
+    app.state.forwarder = Forwarder(context)
     app.state.sms_limiter = webhooks.new_limiter()
     problems.install(app)
     pages.install(app, https=context.https)
@@ -48,6 +51,7 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
         *more,
         forget.router,
         retention.router,
+        spool.router,
         stats.router,
         attachments.router,
         workflows.router,

@@ -16,7 +16,9 @@ from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.forgetting import Forgetting
+from mailroom.bridge.handover import Handover
 from mailroom.bridge.intake import Intake
+from mailroom.bridge.reception import Reception
 from mailroom.models.owner import Owner
 from mailroom.models.retention import Kept
 from mailroom.ports import Blobs
@@ -49,6 +51,7 @@ class Context:
 
     flows: ReplyFlows
     intake: Intake
+    handover: Handover
     forgetting: Forgetting
     views: PostgresViews
     statistics: PostgresStatistics
@@ -66,6 +69,10 @@ class Context:
     temporal_ui: str | None = None
     https: bool = False
     store_healthy: Callable[[], Awaitable[bool]] = field(default=_true)
+
+    @cached_property
+    def reception(self) -> Reception:
+        return Reception(self.intake, self.handover)
 
     @cached_property
     def by_phone(self) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """What a text from the owner decides, and what they are told when it decides nothing."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from mailroom.adapters.postgres.texts import InboundText
 from mailroom.adapters.postgres.views import Answerable
@@ -40,9 +40,15 @@ class Answer(Frozen):
     resolution: Resolution | None = None
 
 
+KEPT = Answer(outcome="kept", text="The answer is kept; the outcome will be texted.")
+
+
 @dataclass(frozen=True)
 class Conversation:
+    """`said_at` is when a text came that was kept meanwhile: whoever sent it got no answer yet."""
+
     the: Context
+    said_at: datetime | None = None
 
     async def hear(self, text: InboundText, keyword: str | None = None) -> Answer:
         """Safe to repeat: the same text gives the same answer. `keyword` is the carriers' word
@@ -73,7 +79,7 @@ class Conversation:
 
     async def _only_one(self, owner: str) -> Answerable | Answer:
         """The only draft that waits, or what to say where there are more or none."""
-        found = await self.the.views.waiting(owner)
+        found = [one for one in await self.the.views.waiting(owner) if self._was_known(one)]
         # Without a code a word is about what waits for one, before what is to be sent later.
         waiting = [draft for draft in found if not draft.scheduled] or found
         if len(waiting) == 1:
@@ -82,6 +88,10 @@ class Conversation:
             return Answer(outcome="nothing_waiting", text=sms_notices.nothing_waiting_text())
         listed = [(draft.code, draft.sender, draft.subject) for draft in waiting]
         return Answer(outcome="ambiguous", text=sms_notices.waiting_list_text(listed))
+
+    def _was_known(self, draft: Answerable) -> bool:
+        """Nobody means a draft that was made after they wrote."""
+        return self.said_at is None or draft.created_at <= self.said_at
 
     async def _decide(self, text: InboundText, stored: dict[str, object]) -> Answer:
         if "outcome" in stored:
@@ -108,8 +118,8 @@ class Conversation:
         except NotRunning:
             outcome = await self._closed(resolution.workflow_id, text.provider_id)
         if outcome is None:
-            return _answer("kept", "The answer is kept; the outcome will be texted.", resolution)
-        if outcome.verdict is Verdict.REFUSED:
+            return _answer(KEPT.outcome, KEPT.text, resolution)
+        if outcome.verdict is Verdict.REFUSED or self.said_at:
             await self._tell(text, outcome.text)
         return _answer(outcome.verdict, outcome.text, resolution)
 

@@ -69,11 +69,15 @@ class Intake:
     async def accept(self, arrival: Arrival) -> Accepted:
         """Returns once blob and workflow are durable; raises if either can't be, and
         `NobodysMail`. A mail to several owners is several workflows; the first one's answer."""
-        mail = await _read(arrival.raw)
-        owners = self._receivers(mail, arrival.recipients)
+        mail, owners = await self.read(arrival)
         blob = await self._blobs.put(arrival.raw)
         accepted = [await self._begin(owner, mail, arrival, blob) for owner in owners]
         return accepted[0]
+
+    async def read(self, arrival: Arrival) -> tuple[IncomingMail, list[Owner]]:
+        """The mail, and whose it is. Raises `NobodysMail`."""
+        mail = await _read(arrival.raw)
+        return mail, self._receivers(mail, arrival.recipients)
 
     def _receivers(self, mail: IncomingMail, recipients: Sequence[str]) -> list[Owner]:
         owners = list(self._owners.values())

@@ -110,6 +110,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(static=_static, has_page=_has_page, is_htmx=is_htmx)
+    environment.globals.update(way_of=lambda request: context_of(request).handover.way)
     environment.filters.update(
         age=pages_words.age,
         size=size_words,

@@ -10,7 +10,10 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from mailroom.adapters.spool.files import SpoolFull
+from mailroom.adapters.spool.locks import SpoolBusy
 from mailroom.adapters.temporal import TemporalUnavailable
+from mailroom.bridge.context import context_of
 from mailroom.bridge.flows import NoAnswerYet, TooBusy
 
 log = structlog.get_logger()
@@ -47,6 +50,8 @@ def install(app: FastAPI) -> None:
     for unavailable in (TemporalUnavailable, NoAnswerYet, OperationalError, PoolTimeoutError):
         app.add_exception_handler(unavailable, _unavailable)
     app.add_exception_handler(TooBusy, _busy)
+    app.add_exception_handler(SpoolFull, _spool_full)
+    app.add_exception_handler(SpoolBusy, _spool_busy)
     app.add_exception_handler(SQLAlchemyError, _refused_by_store)
 
 
@@ -74,7 +79,21 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     log.warning("a request met something that is away", error=str(error), path=request.url.path)
     detail = str(error) if isinstance(error, TemporalUnavailable | NoAnswerYet) else _STORE_AWAY
+    way = context_of(request).handover.way
+    if way.since:
+        more = {"since": way.since.isoformat(), "spooled": way.kept}
+        return problem_response(503, way.sentence or detail, {"Retry-After": "5"}, **more)
     return problem_response(503, detail, {"Retry-After": "5"})
+
+
+async def _spool_full(request: Request, error: Exception) -> JSONResponse:
+    log.error("the spool is full", path=request.url.path)
+    return problem_response(HTTPStatus.INSUFFICIENT_STORAGE, str(error), {"Retry-After": "60"})
+
+
+async def _spool_busy(request: Request, error: Exception) -> JSONResponse:
+    log.error("the spool is busy", path=request.url.path, error=str(error))
+    return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": "5"})
 
 
 async def _busy(request: Request, error: Exception) -> JSONResponse:

@@ -14,12 +14,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from mailroom.bridge import receipts
+from mailroom.bridge import delivery
 from mailroom.bridge.auth import The
 from mailroom.bridge.context import Context
+from mailroom.bridge.conversation import KEPT
 from mailroom.bridge.problems import Problem
 from mailroom.bridge.webhooks import TextFromSomebody, hear, raw_body, unprocessable
 from mailroom.models.receipts import Receipt, TextStatus
+from mailroom.models.spool import SpooledReceipt
 
 router = APIRouter(tags=["sms"])
 
@@ -64,11 +66,14 @@ class SmsAnswer(BaseModel):
 
 
 @router.post("/orchestrator/sms-response")
-async def sms_response(request: Request, the: The) -> SmsAnswer:
-    """A text from the owner. 401 forged or older than 5 min, 403 a stranger's number."""
+async def sms_response(request: Request, response: Response, the: The) -> SmsAnswer:
+    """A text from the owner. 202 where its outcome will be texted; 401 forged or older than 5 min,
+    403 a stranger's number."""
     message = await _believed(request, the, GatewayMessage)
     text = TextFromSomebody(message_id=message.message_id, sender=message.sender, body=message.body)
-    answer = await hear(request, the, text)
+    answer = await hear(request, the, text) or KEPT
+    if answer.outcome == KEPT.outcome:
+        response.status_code = HTTPStatus.ACCEPTED
     return SmsAnswer(outcome=answer.outcome, text=answer.text, message_id=answer.message_id)
 
 
@@ -76,15 +81,13 @@ async def sms_response(request: Request, the: The) -> SmsAnswer:
 async def sms_status(request: Request, the: The) -> Response:
     """What became of a text that the gateway took. 401 forged or older than 5 min."""
     receipt = await _believed(request, the, GatewayReceipt)
-    await receipts.keep(
-        the,
-        Receipt(
-            provider_id=receipt.message_id,
-            status=receipt.status,
-            status_at=receipt.timestamp or datetime.now(UTC),
-            error_code=receipt.error_code,
-        ),
+    said = Receipt(
+        provider_id=receipt.message_id,
+        status=receipt.status,
+        status_at=receipt.timestamp or datetime.now(UTC),
+        error_code=receipt.error_code,
     )
+    await delivery.receipt(the, SpooledReceipt(receipt=said))
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

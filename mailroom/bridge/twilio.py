@@ -17,13 +17,14 @@ from pydantic.alias_generators import to_pascal
 
 from mailroom.adapters.twilio import SAID_STOP, STATUS_PATH, WEBHOOK_PATH
 from mailroom.adapters.twilio_signature import is_signed, is_signed_json
-from mailroom.bridge import receipts
+from mailroom.bridge import delivery
 from mailroom.bridge.auth import The
 from mailroom.bridge.context import Context
 from mailroom.bridge.problems import Problem
 from mailroom.bridge.sms import ErrorCode, ProviderId
 from mailroom.bridge.webhooks import TextFromSomebody, hear, raw_body, unprocessable
 from mailroom.models.receipts import Receipt, TextStatus
+from mailroom.models.spool import SpooledReceipt
 
 router = APIRouter(tags=["sms"])
 
@@ -78,27 +79,32 @@ async def twilio(request: Request, the: The) -> Response:
         body=message.body,
         keyword=message.opt_out_type,
     )
-    await hear(request, the, text)
-    return Response(NOTHING_TO_SAY, media_type="application/xml")
+    answer = await hear(request, the, text)
+    status = HTTPStatus.OK if answer else HTTPStatus.ACCEPTED
+    return Response(NOTHING_TO_SAY, status, media_type="application/xml")
 
 
 @router.post(STATUS_PATH, status_code=HTTPStatus.NO_CONTENT)
 async def twilio_status(request: Request, the: The) -> Response:
     """What became of a text. 401 forged; a status that we don't know changes nothing."""
     receipt = await _believed(request, the, TwilioReceipt)
-    if receipt.error_code == str(SAID_STOP):
-        await the.texts.set_stopped(receipt.to, stopped=True)
-    if status := STATUSES.get(receipt.message_status):
-        await receipts.keep(
-            the,
-            Receipt(
-                provider_id=receipt.message_sid,
-                status=status,
-                status_at=datetime.now(UTC),
-                error_code=receipt.error_code or None,
-            ),
-        )
+    stopped = receipt.to if receipt.error_code == str(SAID_STOP) else None
+    said = _receipt(receipt)
+    if stopped or said:
+        await delivery.receipt(the, SpooledReceipt(receipt=said, stopped=stopped))
     return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def _receipt(receipt: TwilioReceipt) -> Receipt | None:
+    status = STATUSES.get(receipt.message_status)
+    if status is None:
+        return None
+    return Receipt(
+        provider_id=receipt.message_sid,
+        status=status,
+        status_at=datetime.now(UTC),
+        error_code=receipt.error_code or None,
+    )
 
 
 async def _believed(request: Request, the: Context, kind: type[Body]) -> Body:

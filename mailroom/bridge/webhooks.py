@@ -9,10 +9,11 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from pydantic import BaseModel, ValidationError
 
-from mailroom.adapters.postgres.texts import InboundText
+from mailroom.bridge import delivery
 from mailroom.bridge.context import Context
-from mailroom.bridge.conversation import Answer, Conversation
+from mailroom.bridge.conversation import Answer
 from mailroom.bridge.problems import Problem
+from mailroom.models.spool import SpooledText
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -27,20 +28,22 @@ class TextFromSomebody(BaseModel):
     keyword: str | None = None
 
 
-async def hear(request: Request, the: Context, text: TextFromSomebody) -> Answer:
-    """Number, then rate, then what it means. 403 a stranger's number, 429 too many."""
+async def hear(request: Request, the: Context, text: TextFromSomebody) -> Answer | None:
+    """Number, then rate, then what it means; None where that will be texted. 403 a stranger's
+    number, 429 too many."""
     number = _e164(text.sender)
     owner = the.by_phone.get(number or "")
     if number is None or owner is None:
         raise Problem(HTTPStatus.FORBIDDEN, "This number belongs to no owner of this Mailroom.")
     await _limit_rate(request, text.sender, the.limits.sms_per_minute)
-    inbound = InboundText(
+    said = SpooledText(
         owner=owner,
         number=number,
         body=text.body.replace("\0", ""),
         provider_id=text.message_id,
+        keyword=text.keyword,
     )
-    return await Conversation(the).hear(inbound, text.keyword)
+    return await delivery.text(the, said)
 
 
 async def raw_body(request: Request) -> bytes:

@@ -16,6 +16,7 @@ from mailroom.bridge.context import Context
 from mailroom.bridge.flows import NotRunning
 from mailroom.bridge.intake import NobodysMail
 from mailroom.bridge.problems import Problem
+from mailroom.bridge.reception import Kept
 from mailroom.models.arrival import Arrival
 from mailroom.models.email_reply import Outcome, OwnersWord, Verdict
 from mailroom.models.names import REASON_SEND_UNKNOWN
@@ -48,9 +49,12 @@ class WorkflowDetail(WorkflowState):
 
 
 class AcceptedMail(BaseModel):
-    workflow_id: str
+    """`spooled`: it is kept until Temporal and PostgreSQL are back; then its workflow starts."""
+
+    workflow_id: str | None
     message_id: str
-    new: bool
+    new: bool | None
+    spooled: bool = False
 
 
 class Done(BaseModel):
@@ -154,12 +158,12 @@ async def accept(
     if not raw:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "The mail is empty.")
     try:
-        accepted = await the.intake.accept(Arrival(raw, sender, recipient or ()))
+        taken = await the.reception.mail(Arrival(raw, sender, recipient or ()))
     except NobodysMail as error:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
-    return AcceptedMail(
-        workflow_id=accepted.workflow_id, message_id=accepted.message_id, new=accepted.new
-    )
+    if isinstance(taken, Kept):
+        return AcceptedMail(workflow_id=None, message_id=taken.message_id, new=None, spooled=True)
+    return AcceptedMail(workflow_id=taken.workflow_id, message_id=taken.message_id, new=taken.new)
 
 
 async def page_of(

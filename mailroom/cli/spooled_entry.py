@@ -63,7 +63,7 @@ def page(place: Place, entry: Entry) -> Iterator[RenderableType]:
             about = {"Owner": text.owner, "From": text.number, "Provider's ID": text.provider_id}
             yield from _section("Text", about, text.body)
         case SpooledReceipt(receipt=receipt):
-            known = receipt.model_dump(mode="json", exclude_none=True)
+            known = receipt.model_dump(mode="json", exclude_none=True) if receipt else {}
             yield from _section("Receipt", {_title(name): known[name] for name in known})
         case SpooledLetter(message=letter):
             yield from _letter(letter)

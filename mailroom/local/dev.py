@@ -14,6 +14,7 @@ from sqlalchemy import URL
 from mailroom.adapters import temporal, twilio
 from mailroom.adapters.postgres.migrate import upgrade
 from mailroom.adapters.settings import Settings, load_config_file, owners_of
+from mailroom.adapters.spool.place import only_daemon
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Secrets
 from mailroom.local import inbound, outbox, pages, phone, secrets, serving
@@ -55,6 +56,7 @@ async def stack(settings: Settings, *, samples: bool) -> AsyncIterator[Running]:
     log_to_file(folder / "logs" / "mailroom.log", settings.mailroom_log_level)
     async with AsyncExitStack() as on_exit:
         on_exit.enter_context(only_one(folder))
+        on_exit.enter_context(only_daemon(settings.spool_dir))
         listener = on_exit.enter_context(
             serving.bound_socket(settings.mailroom_host, settings.mailroom_port)
         )
@@ -128,8 +130,10 @@ async def edges(
         outbox.router(catcher),
         pages.router(handset, catcher, adapters.http),
     ]
-    await on_exit.enter_async_context(serving.served(create_app(context, routers), listener))
-    server = await on_exit.enter_async_context(inbound.receiving(context.intake, settings))
+    app = create_app(context, routers)
+    await on_exit.enter_async_context(serving.served(app, listener))
+    await on_exit.enter_async_context(serving.forwarding(app))
+    server = await on_exit.enter_async_context(inbound.receiving(context.reception, settings))
     return inbound.port_of(server)
 
 

@@ -1,6 +1,7 @@
 """SMTP in: any mail client or server hands mail over here (aiosmtpd).
 
-250 is said only when blob and workflow are durable; 451 while they can't be.
+250 is said only when the mail is durable: its blob and workflow, or its entry in the spool. 452
+where the disk is full, 451 for what else goes wrong: the sender keeps the mail.
 """
 
 import asyncio
@@ -13,7 +14,8 @@ import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from mailroom.adapters.settings import Settings
-from mailroom.bridge.intake import Intake
+from mailroom.adapters.spool.files import SpoolFull
+from mailroom.bridge.reception import Kept, Reception
 from mailroom.models.arrival import Arrival
 
 log = structlog.get_logger()
@@ -29,8 +31,8 @@ class PortTaken(Exception):
 class InboundHandler:
     """Hooks of one SMTP session; stateless between mails."""
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
 
     async def handle_RCPT(
         self,
@@ -42,7 +44,7 @@ class InboundHandler:
     ) -> str:
         if len(envelope.rcpt_tos) >= RECIPIENT_LIMIT:
             return "452 4.5.3 Too many recipients"
-        if not self._intake.knows(address):
+        if not self._reception.knows(address):
             return "550 5.1.1 No such mailbox here"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
@@ -52,18 +54,22 @@ class InboundHandler:
         arrival = Arrival(raw, _sender(envelope), tuple(envelope.rcpt_tos))
         try:
             async with asyncio.timeout(ACCEPT_SECONDS):
-                accepted = await self._intake.accept(arrival)
+                taken = await self._reception.mail(arrival)
+        except SpoolFull:
+            return "452 4.3.1 Mailroom's disk is full; try again later"
         except Exception as error:  # noqa: BLE001  whatever it was, the sender keeps the mail
             log.warning("a mail was deferred", error=f"{type(error).__name__}: {error}")
             return "451 4.3.0 Mailroom can't store mail right now; try again later"
-        return f"250 2.0.0 Accepted as {accepted.workflow_id}"
+        if isinstance(taken, Kept):
+            return f"250 2.0.0 Accepted, kept as {taken.id}"
+        return f"250 2.0.0 Accepted as {taken.workflow_id}"
 
 
 @asynccontextmanager
-async def receiving(intake: Intake, settings: Settings) -> AsyncIterator[asyncio.Server]:
+async def receiving(reception: Reception, settings: Settings) -> AsyncIterator[asyncio.Server]:
     """An SMTP server while the block runs."""
     server = await listen(
-        intake,
+        reception,
         settings.mailroom_smtp_host,
         settings.mailroom_smtp_port,
         settings.mailroom_max_message_bytes,
@@ -88,12 +94,12 @@ class _Smtp(SMTP):
     line_length_limit = 1024 * 1024
 
 
-async def listen(intake: Intake, host: str, port: int, max_bytes: int) -> asyncio.Server:
+async def listen(reception: Reception, host: str, port: int, max_bytes: int) -> asyncio.Server:
     """An SMTP server; `port` 0 takes a free one."""
     loop = asyncio.get_running_loop()
     factory = partial(
         _Smtp,
-        InboundHandler(intake),
+        InboundHandler(reception),
         data_size_limit=max_bytes,
         enable_SMTPUTF8=True,
         ident="Mailroom",

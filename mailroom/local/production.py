@@ -18,6 +18,7 @@ from mailroom.adapters.postgres import engine
 from mailroom.adapters.postgres.migrate import upgrade
 from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.settings import BadConfiguration, Settings
+from mailroom.adapters.spool.place import only_daemon
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Secrets
 from mailroom.local import inbound, secrets, serving
@@ -53,13 +54,18 @@ async def bridging(settings: Settings, *, smtp: bool) -> AsyncIterator[list[str]
     host, port = settings.mailroom_host, settings.mailroom_port
     async with AsyncExitStack() as on_exit:
         listener = on_exit.enter_context(serving.bound_socket(host, port))
+        on_exit.enter_context(only_daemon(settings.spool_dir))
         adapters, database = await on_exit.enter_async_context(_adapters(settings))
         feed = await on_exit.enter_async_context(serving.listening(database))
         context = serving.bridge_context(adapters, settings, held, feed)
-        await on_exit.enter_async_context(serving.served(create_app(context), listener))
+        app = create_app(context)
+        await on_exit.enter_async_context(serving.served(app, listener))
+        await on_exit.enter_async_context(serving.forwarding(app))
         addresses = [f"http://{host}:{listener.getsockname()[1]}"]
         if smtp:
-            server = await on_exit.enter_async_context(inbound.receiving(context.intake, settings))
+            server = await on_exit.enter_async_context(
+                inbound.receiving(context.reception, settings)
+            )
             addresses.append(f"smtp://{settings.mailroom_smtp_host}:{inbound.port_of(server)}")
         yield addresses
 

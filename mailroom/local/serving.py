@@ -17,9 +17,11 @@ from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
 from mailroom.adapters.settings import Settings
+from mailroom.adapters.spool.configured import spool_of
 from mailroom.bridge.context import Context, Limits, Secrets
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.forgetting import Forgetting
+from mailroom.bridge.handover import Handover
 from mailroom.local.inbound import PortTaken
 from worker import Adapters, inbox
 
@@ -39,6 +41,7 @@ def bridge_context(
     return Context(
         flows=flows,
         intake=inbox(adapters, settings),
+        handover=Handover(spool_of(settings)),
         forgetting=Forgetting(
             adapters.client, PostgresForgetting(adapters.engines.write), adapters.blobs
         ),
@@ -125,3 +128,15 @@ async def served(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
         app.state.stopping.set()
         server.should_exit = True
         await task
+
+
+@asynccontextmanager
+async def forwarding(app: FastAPI) -> AsyncIterator[None]:
+    """What the spool keeps goes on while the block runs."""
+    task = asyncio.create_task(app.state.forwarder.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

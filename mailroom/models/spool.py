@@ -65,10 +65,11 @@ class SpooledText(Frozen):
 
 
 class SpooledReceipt(Frozen):
-    """What a provider said of a text of ours."""
+    """What a provider said of a text of ours; `stopped` is a number that wants no more texts."""
 
     kind: Literal[Kind.RECEIPT] = Kind.RECEIPT
-    receipt: Receipt
+    receipt: Receipt | None
+    stopped: str | None = None
 
 
 class SpooledLetter(Frozen):

@@ -18,6 +18,7 @@ from mailroom.adapters.postgres.views import TimelineEntry, WorkflowState
 from mailroom.bridge import attachments, pages, problems, workflows
 from mailroom.bridge.context import Context, Limits, Secrets
 from mailroom.bridge.flows import NotRunning
+from mailroom.bridge.handover import Handover
 from mailroom.models.email_reply import MailRef, Outcome, OwnersWord, Verdict
 from mailroom.models.figures import Amounts, Day, Figures, KeptEdit, Rates
 from mailroom.models.names import email_reply_id
@@ -232,6 +233,7 @@ def app_of(world: World, *more: APIRouter, https: bool = False) -> FastAPI:
     app.state.context = Context(
         flows=fake,
         intake=fake,
+        handover=Handover(fake),
         forgetting=fake,
         views=fake,
         statistics=fake,

@@ -194,7 +194,7 @@ async def test_mail_to_nobody_is_refused(two: Two, marker: str) -> None:
 
 
 async def test_smtp_refuses_a_recipient_who_is_not_here(two: Two) -> None:
-    server = await inbound.listen(two.house.context.intake, "127.0.0.1", 0, 1_000_000)
+    server = await inbound.listen(two.house.context.reception, "127.0.0.1", 0, 1_000_000)
     async with server, aiosmtplib.SMTP(hostname="127.0.0.1", port=inbound.port_of(server)) as smtp:
         await smtp.mail("john@example.com")
         await smtp.rcpt("ADA+news@mailroom.test")

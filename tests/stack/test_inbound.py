@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -18,13 +18,18 @@ from temporalio.client import WorkflowExecutionStatus
 from world import mail
 
 from mailroom.adapters.blobs import ObstoreBlobs
+from mailroom.adapters.spool.spool import Spool
 from mailroom.adapters.temporal import TemporalUnavailable
+from mailroom.bridge import reception
 from mailroom.bridge.flows import ReplyFlows
+from mailroom.bridge.handover import Handover
 from mailroom.bridge.intake import Intake
+from mailroom.bridge.reception import Reception
 from mailroom.local import inbound
 from mailroom.models.email_reply import EmailReplyInput
 from mailroom.models.names import email_reply_id
 from mailroom.models.owner import Owner
+from mailroom.models.spool import NORMAL, Entry, Queue, SpooledMail
 from mailroom.ports import EmailStore
 from stack.process import WAIT_SECONDS, Stack
 
@@ -258,6 +263,7 @@ class Elsewhere:
     """Port by port what an intake needs; each can be replaced by one that fails."""
 
     folder: Path
+    spool: Path
     started: list[EmailReplyInput] = field(default_factory=list)
     during_start: Callable[[], Awaitable[None]] | None = None
 
@@ -280,7 +286,8 @@ class Elsewhere:
             reminder_after=timedelta(days=1),
             attempts=3,
         )
-        server = await inbound.listen(intake, "127.0.0.1", 0, LIMIT)
+        door = Reception(intake, Handover(Spool(self.spool)))
+        server = await inbound.listen(door, "127.0.0.1", 0, LIMIT)
         async with server:
             yield Stack(self.folder, ports=[0, inbound.port_of(server)])
 
@@ -294,38 +301,54 @@ async def refused(stack: Stack) -> tuple[int, str]:
 DEFERRED = (451, "4.3.0 Mailroom can't store mail right now; try again later")
 
 
-async def test_451_while_temporal_is_away(tmp_path: Path) -> None:
+async def kept(stack: Stack, spool: Path) -> Entry:
+    """The entry of a mail that was accepted although it could not go on."""
+    await stack.send(mail())
+    [file] = Spool(spool).files(Queue.INBOUND)
+    return Spool(spool).read(Queue.INBOUND, file)
+
+
+async def test_a_mail_is_kept_while_temporal_is_away(tmp_path: Path) -> None:
     async def away() -> None:
         raise TemporalUnavailable("Temporal did not take the mail.")
 
-    elsewhere = Elsewhere(tmp_path, during_start=away)
+    elsewhere = Elsewhere(tmp_path / "blobs", tmp_path / "spool", during_start=away)
     async with elsewhere.listening() as stack:
-        assert await refused(stack) == DEFERRED
-        elsewhere.during_start = None
-        await stack.send(mail())
-        assert len(elsewhere.started) == 1
+        entry = await kept(stack, elsewhere.spool)
+    assert isinstance(entry.message, SpooledMail)
+    assert entry.message.raw.startswith(b"From: ")
+    assert elsewhere.started == []
 
 
-async def test_451_while_temporal_does_not_answer(
+async def test_a_mail_is_kept_while_temporal_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never() -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(inbound, "ACCEPT_SECONDS", 0.2)
-    async with Elsewhere(tmp_path, during_start=never).listening() as stack:
-        assert await refused(stack) == DEFERRED
+    monkeypatch.setattr(reception, "SECONDS", 0.2)
+    elsewhere = Elsewhere(tmp_path / "blobs", tmp_path / "spool", during_start=never)
+    async with elsewhere.listening() as stack:
+        assert (await kept(stack, elsewhere.spool)).priority == NORMAL
 
 
-async def test_451_while_the_blob_store_cannot_be_written(tmp_path: Path) -> None:
+async def test_a_mail_is_kept_while_the_blob_store_cannot_be_written(tmp_path: Path) -> None:
     folder = tmp_path / "blobs"
-    elsewhere = Elsewhere(folder)
+    elsewhere = Elsewhere(folder, tmp_path / "spool")
     async with elsewhere.listening() as stack:
         folder.rename(tmp_path / "moved")
         folder.write_text("a file where the folder was")
-        assert await refused(replace(stack)) == DEFERRED
+        await kept(stack, elsewhere.spool)
         assert elsewhere.started == []
-        folder.unlink()
-        (tmp_path / "moved").rename(folder)
-        await stack.send(mail())
-        assert len(elsewhere.started) == 1
+
+
+async def test_451_while_neither_can_be_written(tmp_path: Path) -> None:
+    async def away() -> None:
+        raise TemporalUnavailable("Temporal did not take the mail.")
+
+    elsewhere = Elsewhere(tmp_path / "blobs", tmp_path / "spool", during_start=away)
+    async with elsewhere.listening() as stack:
+        (elsewhere.spool / "parts").rename(tmp_path / "moved")
+        assert await refused(stack) == DEFERRED
+        (tmp_path / "moved").rename(elsewhere.spool / "parts")
+        await kept(stack, elsewhere.spool)

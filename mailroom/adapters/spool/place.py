@@ -52,6 +52,7 @@ def network_kind(folder: Path, mounted: Sequence[Mounted]) -> str | None:
 def only_daemon(folder: Path) -> Iterator[None]:
     """Raises `SpoolUnusable` while another daemon has this spool; the system lets it go even after
     a kill."""
+    check_place(folder)
     (folder / LOCKS).mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = FileLock(folder / LOCKS / "daemon.lock", timeout=0)
     try:
