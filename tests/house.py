@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 from pydantic import SecretStr
@@ -17,8 +18,10 @@ from mailroom.adapters import temporal
 from mailroom.adapters.postgres.migrate import upgrade
 from mailroom.adapters.postgres.views import WorkflowState
 from mailroom.adapters.settings import Settings
+from mailroom.adapters.spool.spool import Spool
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Context, Secrets
+from mailroom.bridge.handover import Handover
 from mailroom.local import serving
 from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.states import MailState
@@ -135,12 +138,18 @@ async def another_database(database: URL, name: str) -> URL:
 
 @asynccontextmanager
 async def bridge_on(context: Context, **limits: int) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a bridge on a real port, which allows as many texts as there are tests."""
+    """A client of a bridge on a real port, which allows as many texts as there are tests, with a
+    spool of its own."""
+    handover = Handover(Spool(context.handover.spool.folder.with_name(f"spool-{uuid4().hex}")))
     allowed = replace(context.limits, **{"sms_per_minute": 1_000_000, **limits})
     listener = serving.bound_socket("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = create_app(replace(context, limits=allowed))
-    async with serving.served(app, listener), httpx.AsyncClient(base_url=url, timeout=60) as http:
+    app = create_app(replace(context, limits=allowed, handover=handover))
+    async with (
+        serving.served(app, listener),
+        serving.forwarding(app),
+        httpx.AsyncClient(base_url=url, timeout=60) as http,
+    ):
         yield http
 
 

@@ -153,8 +153,10 @@ async def test_health_is_degraded_without_its_store(house: House) -> None:
     async with bridge_on(context) as http:
         response = await http.get("/health")
     assert response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
-    assert list(response.json()) == ["status", "service", "workflows", "last_poll"]
+    known = ["status", "service", "workflows", "last_poll", "spooled", "since"]
+    assert list(response.json()) == known
     assert response.json()["status"] == "degraded"
+    assert response.json()["spooled"] == 0
 
 
 async def test_status_counts_mails_and_measures(
