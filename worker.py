@@ -126,7 +126,9 @@ def database_url(settings: Settings) -> URL:
 
 
 @asynccontextmanager
-async def connected(settings: Settings, database: URL, link_secret: str) -> AsyncIterator[Adapters]:
+async def connected(
+    settings: Settings, database: URL, link_secret: str, *, lazy: bool = False
+) -> AsyncIterator[Adapters]:
     config = load_config_file(settings.mailroom_config)
     owners = owners_of(settings, config)
     engines = engine.connect(database, settings.mailroom_db_pool)
@@ -136,6 +138,7 @@ async def connected(settings: Settings, database: URL, link_secret: str) -> Asyn
         settings.temporal_namespace,
         api_key=key.get_secret_value() if key else None,
         tls=settings.temporal_tls,
+        lazy=lazy,
     )
     async with http_client() as http:
         try:

@@ -19,9 +19,15 @@ class TemporalUnavailable(Exception):
 
 
 async def connect(
-    address: str, namespace: str, *, api_key: str | None = None, tls: bool = False
+    address: str,
+    namespace: str,
+    *,
+    api_key: str | None = None,
+    tls: bool = False,
+    lazy: bool = False,
 ) -> Client:
-    """A client, as soon as the server answers (at boot it may be a little behind us)."""
+    """A client, as soon as the server answers (at boot it may be a little behind us); a lazy one
+    at once, which connects when it is used, and no worker can have."""
     for attempt in range(1, CONNECT_ATTEMPTS + 1):
         try:
             return await Client.connect(
@@ -30,6 +36,7 @@ async def connect(
                 api_key=api_key,
                 tls=tls,
                 data_converter=pydantic_data_converter,
+                lazy=lazy,
             )
         except RuntimeError as error:
             if attempt == CONNECT_ATTEMPTS:

@@ -9,6 +9,7 @@ import binascii
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import structlog
 from pydantic import SecretStr
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, ProgrammingError
@@ -22,9 +23,11 @@ from mailroom.adapters.spool.place import only_daemon
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Secrets
 from mailroom.local import inbound, secrets, serving
-from worker import Adapters, connected, database_url, keep_schedules, keep_watches
+from worker import connected, database_url, keep_schedules, keep_watches
 from worker import worker as worker_of
 from workflows.search_attributes import ALL
+
+log = structlog.get_logger()
 
 
 class StoreUnusable(Exception):
@@ -34,7 +37,10 @@ class StoreUnusable(Exception):
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[None]:
     """A worker; the block runs beside it."""
-    async with _adapters(settings) as (adapters, _):
+    token = required(settings.mailroom_token, "MAILROOM_TOKEN", LONG_RANDOM)
+    database = database_url(settings)
+    await check_store(database)
+    async with connected(settings, database, secrets.derived(token, "links")) as adapters:
         await keep_schedules(adapters.client, settings)
         async with worker_of(adapters, settings):
             await keep_watches(adapters, settings)
@@ -43,7 +49,8 @@ async def working(settings: Settings) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def bridging(settings: Settings, *, smtp: bool) -> AsyncIterator[list[str]]:
-    """A bridge: HTTP, and SMTP if wanted. Yields the addresses it listens on."""
+    """A bridge: HTTP, and SMTP if wanted. Yields the addresses it listens on. Temporal and
+    PostgreSQL may be away: what comes in is kept."""
     token = required(settings.mailroom_token, "MAILROOM_TOKEN", LONG_RANDOM)
     held = Secrets(
         token=token,
@@ -55,7 +62,12 @@ async def bridging(settings: Settings, *, smtp: bool) -> AsyncIterator[list[str]
     async with AsyncExitStack() as on_exit:
         listener = on_exit.enter_context(serving.bound_socket(host, port))
         on_exit.enter_context(only_daemon(settings.spool_dir))
-        adapters, database = await on_exit.enter_async_context(_adapters(settings))
+        database = database_url(settings)
+        await _warn_unless_usable(database)
+        link_secret = secrets.derived(token, "links")
+        adapters = await on_exit.enter_async_context(
+            connected(settings, database, link_secret, lazy=True)
+        )
         feed = await on_exit.enter_async_context(serving.listening(database))
         context = serving.bridge_context(adapters, settings, held, feed)
         app = create_app(context)
@@ -132,14 +144,15 @@ def required(secret: SecretStr | None, name: str, how: str) -> str:
     return secret.get_secret_value()
 
 
-@asynccontextmanager
-async def _adapters(settings: Settings) -> AsyncIterator[tuple[Adapters, URL]]:
-    """Everything that touches the world, once the store is known to be usable."""
-    token = required(settings.mailroom_token, "MAILROOM_TOKEN", LONG_RANDOM)
-    database = database_url(settings)
-    await check_store(database)
-    async with connected(settings, database, secrets.derived(token, "links")) as adapters:
-        yield adapters, database
+async def _warn_unless_usable(database: URL) -> None:
+    """A bridge takes mail while PostgreSQL and Temporal are away. Tables of another version are
+    not away: raises `StoreUnusable`."""
+    try:
+        await check_store(database)
+    except StoreUnusable as error:
+        if isinstance(error.__cause__, ProgrammingError):
+            raise
+        log.warning(f"{error} What comes in is kept in the spool meanwhile.")
 
 
 def _unusable(database: URL, error: DBAPIError) -> StoreUnusable:
