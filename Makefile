@@ -41,6 +41,7 @@ bench: $(STAMP) ## measures it
 	@$(PYTHON_IN_VENV) -m bench.monitor
 	@$(PYTHON_IN_VENV) -m bench.owners
 	@$(PYTHON_IN_VENV) -m bench.spool
+	@$(PYTHON_IN_VENV) -m bench.accept
 
 servers: $(STAMP) ## finds, fetches or builds the servers that the tests need
 	@$(PYTHON_IN_VENV) -m mailroom.local.toolchain --tests $(TOOLCHAIN_ARGS)
