@@ -38,6 +38,7 @@ check: $(STAMP) ## format, lint, types, and who may import whom
 bench: $(STAMP) ## measures it
 	@$(PYTHON_IN_VENV) -m mailroom.local.toolchain $(TOOLCHAIN_ARGS)
 	@$(PYTHON_IN_VENV) -m bench $(ARGS)
+	@$(PYTHON_IN_VENV) -m bench.imap
 	@$(PYTHON_IN_VENV) -m bench.monitor
 	@$(PYTHON_IN_VENV) -m bench.owners
 	@$(PYTHON_IN_VENV) -m bench.spool

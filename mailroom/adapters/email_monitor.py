@@ -23,6 +23,10 @@ IN_MEMORY_BYTES = 4 * 1024 * 1024
 # What comes after this is left for the next poll.
 LARGEST_ANSWER = 512 * 1024 * 1024
 ANSWER_SECONDS = 300.0
+DEPTH = 32
+BEGINS, ENDS = frozenset({"start_map", "start_array"}), frozenset({"end_map", "end_array"})
+# The last comes of a number with thousands of digits.
+BROKEN = (ijson.JSONError, ValueError, ArithmeticError, SystemError)
 NO_ROUTE = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 AGAIN = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT)
 
@@ -76,10 +80,10 @@ def _where_they_are(answer: IO[bytes]) -> str:
     """The place of the mails in `{"emails": [...]}` or a bare list."""
     answer.seek(0)
     try:
-        for prefix, event, _ in ijson.parse(answer, use_float=True):
+        for prefix, event, _ in ijson.parse(_events(answer)):
             if event == "start_array" and prefix in ("", "emails"):
                 return f"{prefix}.item".lstrip(".")
-    except (ijson.JSONError, ValueError, OverflowError) as error:
+    except BROKEN as error:
         raise Transient("The Email Monitor answered something that is no JSON.") from error
     raise Transient('The Email Monitor answered JSON without "emails".')
 
@@ -87,10 +91,20 @@ def _where_they_are(answer: IO[bytes]) -> str:
 def _items(answer: IO[bytes], where: str) -> Iterator[object]:
     answer.seek(0)
     try:
-        yield from ijson.items(answer, where, use_float=True)
-    except (ijson.JSONError, ValueError, OverflowError):
+        yield from ijson.items(ijson.parse(_events(answer)), where)
+    except BROKEN:
         # What stands before the break was taken; the rest comes with the next poll.
         log.warning("the Email Monitor's answer breaks off")
+
+
+def _events(answer: IO[bytes]) -> Iterator[tuple[str, object]]:
+    """Of JSON that isn't nested too deep: a path to each level takes memory with its square."""
+    depth = 0
+    for event, value in ijson.basic_parse(answer, use_float=True):
+        depth += (event in BEGINS) - (event in ENDS)
+        if depth > DEPTH:
+            raise ValueError("too deep")
+        yield event, value
 
 
 def _unreachable(error: httpx.HTTPError) -> Transient:

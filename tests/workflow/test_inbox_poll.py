@@ -192,6 +192,17 @@ async def test_an_answer_that_is_none_is_said(
     assert monitor.polls == tries
 
 
+@pytest.mark.parametrize("hostile", [b"[" * 100_000, b"1" * 5_000], ids=["nested", "number"])
+async def test_of_a_hostile_answer_what_stands_before_is_taken(
+    monitor: Monitor, hostile: bytes
+) -> None:
+    monitor.answers = [Response(b'{"emails": [{"message_id": "<1@x>"}, ' + hostile)]
+    async with httpx.AsyncClient() as http:
+        source = EmailMonitor(http, monitor.url)
+        async with source.pending() as found:
+            assert list(found) == [{"message_id": "<1@x>"}]
+
+
 async def test_a_monitor_that_never_finishes_is_not_waited_for(monitor: Monitor) -> None:
     given_up = asyncio.Event()
 
