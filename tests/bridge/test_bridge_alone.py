@@ -42,11 +42,18 @@ async def test_it_keeps_mail_and_texts(settings: Settings) -> None:
             posted = await http.post("/emails", content=mail(subject="One"))
             assert (posted.status_code, posted.json()["spooled"]) == (202, True)
             assert (await Handset(http, SECRET).say("1"))["outcome"] == "kept"
+            phone = Handset(http, SECRET)
+            receipt = b'{"message_id": "gw-1", "status": "delivered"}'
+            taken = await http.post(
+                "/orchestrator/sms-status", content=receipt, headers=phone.signature(receipt)
+            )
+            assert taken.status_code == 204
             host, port = smtp.removeprefix("smtp://").split(":")
             async with aiosmtplib.SMTP(hostname=host, port=int(port)) as client:
                 await client.sendmail("jo@example.com", ["you@mailroom.test"], mail(subject="Two"))
-            assert (await http.get("/health")).json()["spooled"] == 3
-    assert Spool(settings.spool_dir).counts(Queue.INBOUND) == {Kind.MAIL: 2, Kind.TEXT: 1}
+            assert (await http.get("/health")).json()["spooled"] == 4
+    kept = Spool(settings.spool_dir).counts(Queue.INBOUND)
+    assert kept == {Kind.MAIL: 2, Kind.TEXT: 1, Kind.RECEIPT: 1}
 
 
 async def test_a_second_one_on_the_same_spool_is_refused(settings: Settings) -> None:

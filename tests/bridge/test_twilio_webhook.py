@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -42,6 +43,10 @@ from twilio_world import (
 from twilio_world import text as inbound
 from world import PHONE, Gateway, Sink, mail
 
+from mailroom.adapters.spool.spool import Spool
+from mailroom.bridge.app import create_app
+from mailroom.bridge.forwarder import Forwarder
+from mailroom.bridge.handover import Handover
 from mailroom.local.production import bridging
 from mailroom.local.toolchain import time_skipping_server
 from mailroom.models.arrival import Accepted
@@ -159,6 +164,22 @@ async def test_mail_text_answer_reply(
     reply = await house.sink.wait_for(f"{marker}@example.com")
     assert reply["In-Reply-To"] == accepted.message_id
     assert await house.ended(accepted) is MailState.REPLY_SENT
+
+
+async def test_a_text_that_comes_while_the_way_is_closed_counts_later(
+    house: House, twilio: Twilio, number: Number, marker: str, tmp_path: Path
+) -> None:
+    accepted, sid = await drafted(house, twilio, marker), new_sid()
+    the = replace(house.context, handover=Handover(Spool(tmp_path / "spool")))
+    the.handover.way.close("PostgreSQL can't be reached.")
+    transport = httpx.ASGITransport(create_app(the))
+    async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
+        answer = await Number(http).say("3", sid)
+    assert (answer.status_code, answer.text.endswith("<Response/>")) == (202, True)
+    assert await kept(house, sid) == []
+    assert (await Forwarder(the).drain()).forwarded == 1
+    assert await house.ended(accepted) is MailState.USER_IGNORED
+    await twilio.wait_for("The mail is left unanswered.")
 
 
 async def test_edit_then_approve(house: House, twilio: Twilio, number: Number, marker: str) -> None:

@@ -18,6 +18,7 @@ from temporalio.client import WorkflowExecutionStatus
 from world import mail
 
 from mailroom.adapters.blobs import ObstoreBlobs
+from mailroom.adapters.spool.files import SpoolFull
 from mailroom.adapters.spool.spool import Spool
 from mailroom.adapters.temporal import TemporalUnavailable
 from mailroom.bridge import reception
@@ -351,4 +352,19 @@ async def test_451_while_neither_can_be_written(tmp_path: Path) -> None:
         (elsewhere.spool / "parts").rename(tmp_path / "moved")
         assert await refused(stack) == DEFERRED
         (tmp_path / "moved").rename(elsewhere.spool / "parts")
+        await kept(stack, elsewhere.spool)
+
+
+async def test_452_while_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away() -> None:
+        raise TemporalUnavailable("Temporal did not take the mail.")
+
+    def full(spool: Spool, entry: Entry) -> None:
+        raise SpoolFull("The disk is full.")
+
+    elsewhere = Elsewhere(tmp_path / "blobs", tmp_path / "spool", during_start=away)
+    async with elsewhere.listening() as stack:
+        with monkeypatch.context() as patched:
+            patched.setattr(Spool, "append", full)
+            assert await refused(stack) == (452, "4.3.1 Mailroom's disk is full; try again later")
         await kept(stack, elsewhere.spool)
