@@ -316,7 +316,7 @@ async def test_a_decision_is_answered_with_its_outcome(
         "text": "The reply is on its way.",
     }
     await house.sink.wait_for(f"{marker}@example.com")
-    await house.reached(accepted, MailState.REPLY_SENT)
+    assert await house.ended(accepted) is MailState.REPLY_SENT
     late = await api.post(path_of(accepted, "/decide"), json={"text": "3"})
     assert detail_of(late, HTTPStatus.CONFLICT) == "This mail is closed already: reply sent."
     assert late.json()["outcome"]["state"] == "reply_sent"

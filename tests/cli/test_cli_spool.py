@@ -59,7 +59,8 @@ def entry(message: Message = MAIL, start: str = "", minutes: int = 0, **more: An
     made = Entry(
         queue=more.pop("queue", Queue.INBOUND),
         priority=more.pop("priority", NORMAL),
-        queued_at=NOW - timedelta(minutes=minutes),
+        # Of this very moment, however long the other tests took.
+        queued_at=datetime.now(UTC) - timedelta(minutes=minutes),
         message=message,
         **more,
     )
