@@ -33,6 +33,7 @@ from mailroom.models.email_reply import (
 from mailroom.models.names import MAIL_TASK_QUEUE
 from mailroom.models.receipts import LostText
 from mailroom.models.states import MailState
+from mailroom.ports import Permanent
 from workflows.display import summary
 from workflows.email_reply import EmailReplyWorkflow
 from workflows.lost_text import LostTextWorkflow
@@ -63,8 +64,8 @@ class ReplyFlows:
         self._client = client
 
     async def start(self, mail: EmailReplyInput) -> bool:
-        """Starts the mail's workflow; False if it was started before. Raises
-        `TemporalUnavailable`; the mail may then have been started all the same."""
+        """Starts the mail's workflow; False if it was started before. Raises `Permanent`, and
+        `TemporalUnavailable`; then the mail may have been started all the same."""
         try:
             await self._client.start_workflow(
                 EmailReplyWorkflow.run,
@@ -83,6 +84,8 @@ class ReplyFlows:
         except WorkflowAlreadyStartedError:
             return False
         except RPCError as error:
+            if error.status is RPCStatusCode.INVALID_ARGUMENT:
+                raise Permanent(f"Temporal refuses the mail: {error.message}") from error
             raise TemporalUnavailable(f"Temporal did not take the mail: {error.message}") from error
         return True
 

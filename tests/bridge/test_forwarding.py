@@ -1,6 +1,7 @@
 """What the spool keeps goes on in its order, each once; what can't says why."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,11 +16,12 @@ from mailroom.adapters import temporal
 from mailroom.adapters.postgres.views import Answerable, PostgresViews
 from mailroom.adapters.spool.files import SpoolFull
 from mailroom.adapters.spool.spool import Spool
-from mailroom.bridge import forwarder
+from mailroom.bridge import delivery, draining
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Context
+from mailroom.bridge.draining import MOST_ATTEMPTS
 from mailroom.bridge.flows import ReplyFlows
-from mailroom.bridge.forwarder import MOST_ATTEMPTS, Drained, Forwarder
+from mailroom.bridge.forwarder import Drained, Forwarder
 from mailroom.bridge.handover import Handover
 from mailroom.bridge.intake import Intake
 from mailroom.models.arrival import Accepted, Arrival
@@ -37,6 +39,7 @@ from mailroom.models.spool import (
     SpooledText,
 )
 from mailroom.models.states import MailState
+from mailroom.ports import Transient
 
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -163,7 +166,7 @@ async def test_what_fails_again_and_again_is_given_up_and_can_be_replayed(
         raise RuntimeError("a fault of ours")
 
     entry = keep(spool, kept_mail(marker))
-    monkeypatch.setattr(forwarder, "deliver", stumble)
+    monkeypatch.setattr(draining, "deliver", stumble)
     for _ in range(MOST_ATTEMPTS - 1):
         assert await Forwarder(the).drain() == Drained(left=1)
     assert await Forwarder(the).drain() == Drained(dead=1)
@@ -173,6 +176,45 @@ async def test_what_fails_again_and_again_is_given_up_and_can_be_replayed(
     spool.move(dead.again(), Queue.DEAD_LETTER, Queue.INBOUND)
     assert await Forwarder(the).drain() == Drained(forwarded=1)
     await house.gateway.wait_for(f"Kept 1 {marker}")
+
+
+def failing(marker: str) -> Callable[[Context, Message, datetime], Awaitable[None]]:
+    """Delivery that finds the blob store away at mails with this in them."""
+
+    async def deliver(the: Context, message: Message, queued_at: datetime) -> None:
+        if isinstance(message, SpooledMail) and marker.encode() in message.raw:
+            raise Transient("The blob store can't be written.")
+        await delivery.deliver(the, message, queued_at)
+
+    return deliver
+
+
+async def test_nothing_is_given_up_in_an_outage(
+    the: Context, spool: Spool, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporal and PostgreSQL are there, and something else isn't."""
+    monkeypatch.setattr(draining, "deliver", failing(marker))
+    for number in range(12):
+        keep(spool, kept_mail(marker, number))
+    for _ in range(MOST_ATTEMPTS + 1):
+        assert await Forwarder(the).drain() == Drained(left=12)
+    assert the.handover.way.why == "The blob store can't be written."
+    assert {spool.read(Queue.INBOUND, file).attempts for file in spool.files(Queue.INBOUND)} == {0}
+    monkeypatch.undo()
+    assert await Forwarder(the).drain() == Drained(forwarded=12)
+    assert the.handover.way.is_open
+
+
+async def test_one_that_fails_while_others_pass_is_given_up_at_last(
+    the: Context, spool: Spool, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "deliver", failing(f"Kept 1 {marker}"))
+    entry = keep(spool, kept_mail(marker, 1), VIP)
+    for number in range(2, MOST_ATTEMPTS + 2):
+        assert spool.files(Queue.INBOUND) == [entry.name.file]
+        keep(spool, kept_mail(marker, number))
+        assert (await Forwarder(the).drain()).forwarded == 1
+    assert spool.files(Queue.DEAD_LETTER) == [entry.name.file]
 
 
 async def test_two_forwarders_start_each_mail_once(
