@@ -11,7 +11,7 @@ from mailroom.adapters.settings import (
     load_config_file,
     load_settings,
 )
-from mailroom.cli import drafter, imap, machine, monitor, services, smtp, twilio
+from mailroom.cli import drafter, imap, machine, monitor, services, smtp, spool_check, twilio
 from mailroom.cli.background import health_of
 from mailroom.cli.findings import Finding, Level, failed, ok
 from mailroom.cli.output import Output, plain_table, print_json, show
@@ -53,6 +53,7 @@ async def _all_checks(settings: Settings) -> list[Finding]:
     return [
         machine.data_folder(settings),
         machine.disk(settings),
+        spool_check.spool(settings),
         *machine.ports(settings, running=running),
         *servers,
         *await smtp.smtp_servers(settings),
