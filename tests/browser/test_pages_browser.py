@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from people import NewPerson, Person, Post
 from playwright.async_api import Error, Page, Route, expect
-from stack.process import Stack
+from stack.process import Stack, until
 
 pytestmark = pytest.mark.browser
 
@@ -134,6 +134,13 @@ async def test_it_works_without_javascript(new_person: NewPerson, post: Post, st
     await page.get_by_label("Token").fill(stack.token)
     await page.get_by_role("button", name="Log in").click()
     await expect(page).to_have_url(f"{stack.url}/?state=waiting")
+
+    async def listed() -> bool:
+        """Such a page shows news when it is loaded again."""
+        await page.reload()
+        return await page.locator("a.mail", has_text=subject).count() == 1
+
+    await until(listed, "the mail on the page")
     await open_mail(page, subject)
     await page.get_by_role("button", name="Ignore").click()
     await expect(page.locator("#notice")).to_have_text("The mail is left unanswered.")
