@@ -51,8 +51,8 @@ class Way:
         if self.since is None:
             return None
         kept = "1 message is" if self.kept == 1 else f"{self.kept:,} messages are"
-        since = f"{self.since:%H:%M} UTC"
-        return f"{self.why} Closed since {since}; {kept} kept and will go on."
+        why = (self.why or "").rstrip(".")
+        return f"{why}, since {self.since:%H:%M} UTC; {kept} kept and will go on."
 
 
 def reason_of(error: Exception) -> str:

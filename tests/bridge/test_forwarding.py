@@ -239,8 +239,8 @@ async def test_the_way_closes_and_opens_again(house: House, spool: Spool, marker
         assert await Forwarder(the).drain() == Drained(left=1)
         assert (way.is_open, way.kept) == (False, 1)
         assert way.sentence == (
-            f"Temporal can't be reached. Closed since {way.since:%H:%M} UTC; 1 message is kept and "
-            "will go on."
+            f"Temporal can't be reached, since {way.since:%H:%M} UTC; 1 message is kept and will "
+            "go on."
         )
         wire.flowing.set()
         assert await Forwarder(the).drain() == Drained(forwarded=1)
