@@ -1,7 +1,7 @@
 """What the edges ask of workflows, and Temporal's refusals in our words."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
@@ -122,33 +122,12 @@ class ReplyFlows:
 
     async def say(self, notice_id: str, notice: SayInput, within: timedelta) -> None:
         """Texts a sentence durably, once for each ID."""
-        try:
-            async with _answered(within):
-                await self._client.start_workflow(
-                    OwnerNoticeWorkflow.run,
-                    notice,
-                    id=notice_id,
-                    task_queue=MAIL_TASK_QUEUE,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                    static_summary="answer to a text",
-                )
-        except WorkflowAlreadyStartedError:
-            return
+        await self._once(OwnerNoticeWorkflow.run, notice, notice_id, "answer to a text", within)
 
     async def tell_lost(self, notice_id: str, text: LostText, within: timedelta) -> None:
         """Tells the owner of a lost text durably, once for each ID."""
-        with suppress(WorkflowAlreadyStartedError):
-            async with _answered(within):
-                await self._client.start_workflow(
-                    LostTextWorkflow.run,
-                    text,
-                    id=notice_id,
-                    task_queue=MAIL_TASK_QUEUE,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                    static_summary=f"a text was {text.status}",
-                )
+        note = f"a text was {text.status}"
+        await self._once(LostTextWorkflow.run, text, notice_id, note, within)
 
     async def healthy(self) -> bool:
         try:
@@ -158,6 +137,26 @@ class ReplyFlows:
 
     def _reply(self, workflow_id: str) -> WorkflowHandle[EmailReplyWorkflow, ReplyOutcome]:
         return self._client.get_workflow_handle(workflow_id, result_type=ReplyOutcome)
+
+    async def _once(
+        self,
+        run: Callable[..., Awaitable[None]],
+        about: SayInput | LostText,
+        notice_id: str,
+        note: str,
+        within: timedelta,
+    ) -> None:
+        with suppress(WorkflowAlreadyStartedError):
+            async with _answered(within):
+                await self._client.start_workflow(
+                    run,
+                    about,
+                    id=notice_id,
+                    task_queue=MAIL_TASK_QUEUE,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    static_summary=note,
+                )
 
     async def _signal(
         self,

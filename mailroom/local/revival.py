@@ -2,8 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import psutil  # type: ignore[import-untyped]
 import structlog
@@ -13,23 +13,10 @@ log = structlog.get_logger()
 PAUSE_SECONDS = 1.0
 
 
-@asynccontextmanager
-async def kept_up(
-    name: str, ended: Callable[[], Awaitable[object]], start: Callable[[], Awaitable[object]]
-) -> AsyncIterator[None]:
-    """While the block runs. `start` is tried until it succeeds."""
-    task = asyncio.create_task(_keep_up(name, ended, start))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def _keep_up(
+async def keep_up(
     name: str, ended: Callable[[], Awaitable[object]], start: Callable[[], Awaitable[object]]
 ) -> None:
+    """Until cancelled. `start` is tried until it succeeds."""
     while True:
         await ended()
         log.warning("a server ended unasked and is started again", server=name)

@@ -13,8 +13,9 @@ from pathlib import Path
 import structlog
 from sqlalchemy import URL, make_url
 
+from mailroom.local.beside import beside
 from mailroom.local.inbound import PortTaken
-from mailroom.local.revival import kept_up, process_ended
+from mailroom.local.revival import keep_up, process_ended
 
 with warnings.catch_warnings():
     # Where there is no XDG_RUNTIME_DIR it says so at every start; /tmp does as well.
@@ -116,7 +117,7 @@ async def temporal_server(
     server = _Temporal(temporal_command(binary, ports, database), ports.grpc, log_file)
     try:
         await server.start()
-        async with kept_up("Temporal", server.ended, server.start):
+        async with beside(keep_up("Temporal", server.ended, server.start)):
             yield
     finally:
         await server.stop()
@@ -139,7 +140,7 @@ async def postgres_server(folder: Path, name: str = "mailroom") -> AsyncIterator
     try:
         database = await asyncio.to_thread(_database, server, name)
         again = partial(asyncio.to_thread, server.start)
-        async with kept_up("PostgreSQL", partial(_postgres_ended, server), again):
+        async with beside(keep_up("PostgreSQL", partial(_postgres_ended, server), again)):
             yield database
     finally:
         await asyncio.to_thread(_stop_postgres, server)

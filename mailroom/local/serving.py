@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,6 +22,7 @@ from mailroom.bridge.context import Context, Limits, Secrets
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.forgetting import Forgetting
 from mailroom.bridge.handover import Handover
+from mailroom.local.beside import beside
 from mailroom.local.inbound import PortTaken
 from worker import Adapters, inbox
 
@@ -67,13 +68,8 @@ def bridge_context(
 async def listening(database: URL) -> AsyncIterator[EventFeed]:
     """An event feed that runs as long as the block."""
     feed = EventFeed(database)
-    task = asyncio.create_task(feed.run())
-    try:
+    async with beside(feed.run()):
         yield feed
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 class _Server(uvicorn.Server):
@@ -130,13 +126,6 @@ async def served(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
         await task
 
 
-@asynccontextmanager
-async def forwarding(app: FastAPI) -> AsyncIterator[None]:
+def forwarding(app: FastAPI) -> AbstractAsyncContextManager[None]:
     """What the spool keeps goes on while the block runs."""
-    task = asyncio.create_task(app.state.forwarder.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    return beside(app.state.forwarder.run())

@@ -129,8 +129,9 @@ async def test_the_api_is_described(api: httpx.AsyncClient) -> None:
 
 
 async def test_what_is_not_there_is_a_problem_too(api: httpx.AsyncClient) -> None:
-    detail_of(await api.get("/nothing"), HTTPStatus.NOT_FOUND)
-    detail_of(await api.delete("/health"), HTTPStatus.METHOD_NOT_ALLOWED)
+    nothing, deleted = await api.get("/nothing"), await api.delete("/health")
+    assert detail_of(nothing, HTTPStatus.NOT_FOUND) == "Not Found"
+    assert detail_of(deleted, HTTPStatus.METHOD_NOT_ALLOWED) == "Method Not Allowed"
 
 
 # Health and figures
@@ -294,11 +295,13 @@ async def test_a_mail_without_a_message_id_is_found_by_the_derived_one(
     ["nobody@example.com", "%3Cnobody%40example.com%3E", "a%00b", "%FF%FE", "x" * 5_000, "%3C%3E"],
 )
 async def test_an_unknown_mail_is_not_found(api: httpx.AsyncClient, named: str) -> None:
-    detail_of(await api.get(f"/workflow/{named}"), HTTPStatus.NOT_FOUND)
-    detail_of(await api.post(f"/workflow/{named}/retry"), HTTPStatus.NOT_FOUND)
-    detail_of(await api.post(f"/workflow/timeout/{named}"), HTTPStatus.NOT_FOUND)
-    response = await api.post(f"/workflow/{named}/decide", json={"text": "1"})
-    detail_of(response, HTTPStatus.NOT_FOUND)
+    for response in (
+        await api.get(f"/workflow/{named}"),
+        await api.post(f"/workflow/{named}/retry"),
+        await api.post(f"/workflow/timeout/{named}"),
+        await api.post(f"/workflow/{named}/decide", json={"text": "1"}),
+    ):
+        assert detail_of(response, HTTPStatus.NOT_FOUND).startswith("There is no mail <")
 
 
 # Decisions
@@ -378,7 +381,8 @@ async def test_no_body_is_read_beyond_what_a_mail_may_have(house: House) -> None
         response = await http.post(
             "/workflow/x/decide", json={"text": "x" * 1_000}, headers=headers
         )
-    detail_of(response, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    detail = detail_of(response, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    assert detail == "A request may have 1,000 bytes at most."
 
 
 async def test_of_many_decisions_at_once_one_is_accepted(

@@ -143,14 +143,8 @@ def problem(status: int, detail: str) -> JSONResponse:
     return JSONResponse({"status": status, "detail": detail}, status)
 
 
-def app_of(bridge: FakeBridge) -> FastAPI:
-    app = FastAPI()
-
-    @app.middleware("http")
-    async def check_token(request: Request, call_next: Any) -> Any:
-        if request.headers.get("authorization") == f"Bearer {TOKEN}":
-            return await call_next(request)
-        return problem(401, "This token is not the one of this Mailroom.")
+def lists(app: FastAPI, bridge: FakeBridge) -> None:
+    """Mails by state, and figures."""
 
     @app.get("/workflow")
     async def everything(request: Request) -> dict[str, Any]:
@@ -169,6 +163,10 @@ def app_of(bridge: FakeBridge) -> FastAPI:
         bridge.days.append(days)
         return bridge.figures
 
+
+def spools(app: FastAPI, bridge: FakeBridge) -> None:
+    """What waits, and what is kept for how long."""
+
     @app.get("/retention")
     async def retention() -> dict[str, Any]:
         none = {"last_run": None, "older_than": None}
@@ -185,6 +183,10 @@ def app_of(bridge: FakeBridge) -> FastAPI:
         if bridge.drain_until_looked_at:
             await bridge.looked.wait()
         return bridge.drained
+
+
+def words(app: FastAPI, bridge: FakeBridge) -> None:
+    """One mail, and what is said of it."""
 
     @app.post("/workflow/timeout/{message_id:path}", status_code=202)
     async def time_out(message_id: str) -> dict[str, str]:
@@ -213,6 +215,10 @@ def app_of(bridge: FakeBridge) -> FastAPI:
         timeline = [{"id": 1, "type": "sms_sent", "at": at, "detail": {"texts": 2, "error": None}}]
         return {**found, "timeline": timeline}
 
+
+def mails(app: FastAPI, bridge: FakeBridge) -> None:
+    """Mail that is handed over, and forgotten."""
+
     @app.post("/emails", status_code=202)
     async def emails(request: Request) -> JSONResponse:
         assert request.headers["content-type"] == "message/rfc822"
@@ -224,6 +230,19 @@ def app_of(bridge: FakeBridge) -> FastAPI:
         found = [m for m in bridge.mails if asked["address"] in m["email_from"]]
         return {"mails": len(found), "drafts": 2 * len(found)}
 
+
+def app_of(bridge: FakeBridge) -> FastAPI:
+    app = FastAPI()
+
+    @app.middleware("http")
+    async def check_token(request: Request, call_next: Any) -> Any:
+        if request.headers.get("authorization") == f"Bearer {TOKEN}":
+            return await call_next(request)
+        return problem(401, "This token is not the one of this Mailroom.")
+
+    # In this order: a Message-ID matches what the lists do not.
+    for routes in (lists, spools, words, mails):
+        routes(app, bridge)
     return app
 
 

@@ -129,8 +129,9 @@ async def test_answers_from_before_the_watch_began_are_left_alone(
         await watched.looked_into()
         await watched.post.append(asked(marker))
         await watched.texted(marker)
-        await state_of(watched, marker, MailState.AWAITING_USER)
         await watched.until(lambda row: row.last_uid == 1, part=SENT)
+        row = await state_of(watched, marker, MailState.AWAITING_USER)
+    assert row.reason is None
 
 
 async def test_an_answer_counts_once_also_when_uids_change(
