@@ -1,0 +1,158 @@
+"""A letter from one agent to another: what it says, how it is to be delivered, where it stands."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, Field
+
+from mailroom.models.base import Frozen
+
+MOST_SUBJECT, MOST_ADDRESS = 500, 200
+"""Characters."""
+INLINE_BYTES = 32 * 1024
+"""A body that is longer goes by reference: histories hold 2 MiB at most."""
+
+
+class Priority(StrEnum):
+    URGENT = "urgent"
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """3 goes first (seed 000)."""
+        return 3 - list(Priority).index(self)
+
+    @property
+    def temporal(self) -> int:
+        """1 goes first."""
+        return 4 - self.rank
+
+    @classmethod
+    def of_rank(cls, rank: int) -> "Priority":
+        return list(cls)[3 - rank]
+
+    @property
+    def interrupts(self) -> bool:
+        """What `auto` does with it."""
+        return self in (Priority.URGENT, Priority.HIGH)
+
+
+class Delivery(StrEnum):
+    """`auto` interrupts for urgent and high letters and queues the rest."""
+
+    AUTO = "auto"
+    INTERRUPT = "interrupt"
+    QUEUE = "queue"
+
+
+class LetterState(StrEnum):
+    QUEUED = "queued"
+    DELIVERING = "delivering"
+    DELIVERED = "delivered"
+    ACKNOWLEDGED = "acknowledged"
+    RETRYING = "retrying"
+    DEAD_LETTER = "dead_letter"
+    EXPIRED = "expired"
+    DISCARDED = "discarded"
+
+
+WAITING = (LetterState.QUEUED, LetterState.RETRYING)
+ARRIVED = (LetterState.DELIVERED, LetterState.ACKNOWLEDGED)
+ENDED = (*ARRIVED, LetterState.EXPIRED, LetterState.DISCARDED)
+
+
+def _no_nul(text: str) -> str:
+    return text.replace("\0", "")
+
+
+Said = Annotated[str, AfterValidator(_no_nul)]
+
+
+class Letter(Frozen):
+    """As its workflow gets it: for one recipient, rules applied, `delivery` decided. A long body
+    is in the blob store."""
+
+    id: str = Field(pattern=r"\A[0-9a-f]{32}\z")
+    sender: str
+    to: str
+    subject: Said = ""
+    body: Said | None = ""
+    blob: str | None = None
+    priority: Priority = Priority.NORMAL
+    delivery: Delivery = Delivery.QUEUE
+    reply_to: str | None = None
+    thread: str
+    pinned: bool = False
+    sent_at: AwareDatetime
+    not_before: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+    strategy: str | None = Field(default=None, description="the arm of an experiment")
+    channel: str | None = None
+    source: str | None = Field(default=None, description="where it came from, if not by HTTP")
+
+
+class Terms(Frozen):
+    """How hard a letter is tried, decided when it is sent. Retries come after the first try."""
+
+    retries: int = Field(default=3, ge=0)
+    retry_after: timedelta = Field(default=timedelta(minutes=5), description="doubling")
+    confirm_within: timedelta = timedelta(seconds=5)
+    confirm_retries: int = Field(default=3, ge=0)
+    confirm_pause: timedelta = Field(default=timedelta(seconds=1), description="doubling")
+    confirm_longest_pause: timedelta = timedelta(seconds=10)
+    acknowledge_within: timedelta | None = Field(
+        default=None, description="of a letter that escalates; None for one that does not"
+    )
+    confirm_backoff: float = Field(default=2.0, ge=1)
+
+
+class AgentMailInput(Frozen):
+    letter: Letter
+    terms: Terms = Terms()
+
+
+class Channel(StrEnum):
+    """By which a letter arrived."""
+
+    SESSION = "session"
+    TMUX = "tmux"
+    WEBHOOK = "webhook"
+    COMMAND = "command"
+    INBOX = "inbox"
+
+
+class Result(StrEnum):
+    """Of an attempt. `waits`: nobody is there; `unanswered`: somebody is, and did not take it."""
+
+    ARRIVED = "arrived"
+    WAITS = "waits"
+    UNANSWERED = "unanswered"
+    DEAD = "dead"
+
+
+class Attempt(Frozen):
+    result: Result
+    state: LetterState
+    session_id: str | None = None
+    channel: Channel | None = None
+    error: str | None = None
+
+
+def retry_pause(terms: Terms, retry: int) -> timedelta:
+    """Before the first retry, the second, ..."""
+    return terms.retry_after * 2 ** (retry - 1)
+
+
+def resolved_delivery(wanted: Delivery, priority: Priority) -> Delivery:
+    """What `auto` means for a letter."""
+    if wanted is not Delivery.AUTO:
+        return wanted
+    return Delivery.INTERRUPT if priority.interrupts else Delivery.QUEUE
+
+
+def nearer(a: datetime | None, b: datetime | None) -> datetime | None:
+    """The earlier of two moments, of which either may be none."""
+    return min((each for each in (a, b) if each is not None), default=None)
