@@ -143,7 +143,7 @@ class Attempt(Frozen):
 
 def retry_pause(terms: Terms, retry: int) -> timedelta:
     """Before the first retry, the second, ..."""
-    return terms.retry_after * 2 ** (retry - 1)
+    return terms.retry_after * (1 << (retry - 1))
 
 
 def resolved_delivery(wanted: Delivery, priority: Priority) -> Delivery:
