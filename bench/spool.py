@@ -1,6 +1,7 @@
 """What an append to the spool costs beside the fsyncs it needs, and a hundred thousand entries.
 
-    python -m bench.spool [--rounds 15] [--appends 200] [--entries 100000] [--folder DIR]
+    python -m bench.spool [--rounds 15] [--appends 200] [--entries 100000]
+                          [--short-looks 4] [--folder DIR]
 
 The yardstick makes the same files with system calls alone: write and fsync a file, rename it into
 another folder, fsync that folder. A round does both, one after the other, in an order that changes
@@ -26,6 +27,7 @@ from uuid import uuid4
 
 import psutil
 
+from mailroom.adapters.spool.locks import Patience
 from mailroom.adapters.spool.spool import Spool
 from mailroom.models.spool import NORMAL, Entry, Kind, Queue, SpooledMail, encoded
 
@@ -56,8 +58,8 @@ class Desk:
 DESKS: list[Desk] = []
 
 
-def sit_down(folder: Path, start: Start) -> None:
-    DESKS.append(Desk(Spool(folder / "spool"), folder / "bare", start))
+def sit_down(folder: Path, patience: Patience, start: Start) -> None:
+    DESKS.append(Desk(Spool(folder / "spool", patience), folder / "bare", start))
 
 
 def entry(n: int = 0) -> Entry:
@@ -97,17 +99,17 @@ def bare_append(data: bytes, folder: Path) -> None:
 
 
 @contextmanager
-def threads(folder: Path, writers: int) -> Iterator[Executor]:
-    sit_down(folder, threading.Barrier(writers))
+def threads(folder: Path, writers: int, patience: Patience) -> Iterator[Executor]:
+    sit_down(folder, patience, threading.Barrier(writers))
     with ThreadPoolExecutor(writers) as pool:
         yield pool
 
 
 @contextmanager
-def processes(folder: Path, writers: int) -> Iterator[Executor]:
+def processes(folder: Path, writers: int, patience: Patience) -> Iterator[Executor]:
     context = get_context("forkserver")
-    barrier = context.Barrier(writers)
-    with ProcessPoolExecutor(writers, context, sit_down, (folder, barrier)) as pool:
+    seat = (folder, patience, context.Barrier(writers))
+    with ProcessPoolExecutor(writers, context, sit_down, seat) as pool:
         yield pool
 
 
@@ -136,13 +138,13 @@ def compare(pool: Executor, writers: int, rounds: int, appends: int, kind: str) 
     )
 
 
-def appends_of(folder: Path, rounds: int, appends: int) -> None:
+def appends_of(folder: Path, rounds: int, appends: int, patience: Patience) -> None:
     for kind in (threads, processes):
         for writers in (1, 10):
             with tempfile.TemporaryDirectory(dir=folder) as name:
                 for part in ("bare/parts", "bare/queue"):
                     (Path(name) / part).mkdir(parents=True)
-                with kind(Path(name), writers) as pool:
+                with kind(Path(name), writers, patience) as pool:
                     compare(pool, writers, rounds, appends, kind.__name__)
 
 
@@ -213,10 +215,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--appends", type=int, default=200, help="a round, of all writers together")
     parser.add_argument("--entries", type=int, default=100_000)
+    parser.add_argument(
+        "--short-looks", type=int, default=Patience.short_looks, help="before a lock's first pause"
+    )
     parser.add_argument("--folder", type=Path, help="on the disk that is measured")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mailroom-bench-", dir=asked.folder) as name:
-        appends_of(Path(name), asked.rounds, asked.appends)
+        patience = Patience(short_looks=asked.short_looks)
+        appends_of(Path(name), asked.rounds, asked.appends, patience)
         queue_of(Path(name), asked.entries)
 
 

@@ -121,12 +121,24 @@ class Settings(BaseSettings):
     mailroom_spool_dir: Path | None = None
     mailroom_spool_lock_seconds: Annotated[float, Field(gt=0)] = 30
     mailroom_spool_retry_ms: Annotated[float, Field(gt=0)] = 10
+    mailroom_spool_longest_retry_ms: Annotated[float, Field(gt=0)] = 250
+    mailroom_spool_short_looks: Annotated[int, Field(ge=0)] = 4
     mailroom_bodies_days: Annotated[int, Field(ge=0, le=36_500)] = 90
     mailroom_rows_days: Annotated[int, AfterValidator(_long_enough)] = 400
     mailroom_db_pool: Annotated[int, Field(gt=0)] = 10
     mailroom_sms_per_minute: Annotated[int, Field(gt=0)] = 60
     mailroom_log_level: str = "INFO"
     mailroom_logs_dir: Path | None = None
+
+    @model_validator(mode="after")
+    def _longest_is_not_below_first(self) -> Self:
+        first, longest = self.mailroom_spool_retry_ms, self.mailroom_spool_longest_retry_ms
+        if longest < first:
+            raise ValueError(
+                f"MAILROOM_SPOOL_LONGEST_RETRY_MS, {longest:g}, is below the first pause; set it "
+                f"to {first:g} or more, or lower MAILROOM_SPOOL_RETRY_MS"
+            )
+        return self
 
     @property
     def reminder_after(self) -> timedelta:

@@ -12,7 +12,6 @@ from spool_steps import fate_at
 from spool_world import entries, entry, parts, speaking
 
 from mailroom.adapters.spool.locks import (
-    BEFORE_PAUSES,
     METRICS,
     Mode,
     Patience,
@@ -158,11 +157,41 @@ def test_a_deleted_lock_file_is_made_anew(spool: Spool) -> None:
     assert len(entries(spool)) == 1
 
 
-def test_pauses_double_up_to_the_longest() -> None:
-    pauses = Patience(first_pause=0.01, longest_pause=0.25).pauses()
-    assert [next(pauses) for _ in BEFORE_PAUSES] == list(BEFORE_PAUSES)
-    for longest in (0.01, 0.02, 0.04, 0.08, 0.16, 0.25, 0.25):
+@pytest.mark.parametrize(
+    ("patience", "exact", "uneven"),
+    [
+        (
+            Patience(),
+            [0.0002, 0.0004, 0.0008, 0.0016, 0.01],
+            [0.02, 0.04, 0.08, 0.16, 0.25, 0.25],
+        ),
+        (Patience(short_looks=0), [0.01], [0.02, 0.04, 0.08, 0.16, 0.25, 0.25]),
+        (Patience(short_looks=0, longest_pause=0.05), [0.01], [0.02, 0.04, 0.05, 0.05]),
+        (Patience(short_looks=0, first_pause=0.3, longest_pause=0.3), [0.3], [0.3, 0.3]),
+        (
+            Patience(short_looks=3, first_pause=0.0003, longest_pause=1),
+            [0.0002, 0.0003, 0.0003, 0.0003],
+            [0.0006, 0.0012],
+        ),
+    ],
+)
+def test_pauses_follow_a_few_short_looks_and_double_up_to_the_longest(
+    patience: Patience, exact: list[float], uneven: list[float]
+) -> None:
+    pauses = patience.pauses()
+    assert [next(pauses) for _ in exact] == pytest.approx(exact)
+    for longest in uneven:
         assert longest / 2 <= next(pauses) <= longest
+
+
+def test_who_takes_no_short_looks_looks_again_after_the_first_pause(spool: Spool) -> None:
+    plain = Spool(spool.folder, Patience(first_pause=0.3, longest_pause=0.3, short_looks=0))
+    with speaking(hold_for, 0.05, spool.folder) as (_, held):
+        assert held.recv_bytes() == b"held"
+        begun = time.monotonic()
+        plain.append(entry())
+        assert time.monotonic() - begun >= 0.3
+    assert len(entries(spool)) == 1
 
 
 def test_a_lock_file_that_is_deleted_while_it_is_taken_is_no_lock(spool: Spool) -> None:

@@ -9,7 +9,7 @@ import pytest
 from spool_world import speaking
 
 from mailroom.adapters.settings import Settings
-from mailroom.adapters.spool.configured import spool_of
+from mailroom.adapters.spool.configured import patience_of, spool_of
 from mailroom.adapters.spool.locks import Mode, Patience, QueueLock, SpoolBusy
 from mailroom.adapters.spool.place import (
     NETWORK,
@@ -87,6 +87,20 @@ def test_a_disk_of_this_machine_is_taken_with_the_settings(tmp_path: Path) -> No
     lock = QueueLock(spool.folder / LOCKS / "inbound.lock", Patience())
     with lock.held(Mode.WRITE), pytest.raises(SpoolBusy, match=r"more than 0\.05 s"):
         spool.files(Queue.INBOUND)
+
+
+def test_the_settings_say_how_patient_a_spool_is() -> None:
+    assert patience_of(Settings(_env_file=None)) == Patience()
+    settings = Settings(
+        _env_file=None,
+        mailroom_spool_lock_seconds=5,
+        mailroom_spool_retry_ms=20,
+        mailroom_spool_longest_retry_ms=400,
+        mailroom_spool_short_looks=0,
+    )
+    assert patience_of(settings) == Patience(
+        timeout=5, first_pause=0.02, longest_pause=0.4, short_looks=0
+    )
 
 
 def run(folder: Path, said: Connection) -> None:

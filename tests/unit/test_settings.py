@@ -44,12 +44,24 @@ def test_every_setting_of_the_example_is_explained() -> None:
         ("MAX_RETRY_ATTEMPTS", "0"),
         ("MAILROOM_BODIES_DAYS", "-1"),
         ("MAILROOM_ROWS_DAYS", "29"),
+        ("MAILROOM_SPOOL_LONGEST_RETRY_MS", "0"),
+        ("MAILROOM_SPOOL_SHORT_LOOKS", "-1"),
     ],
 )
 def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(BadConfiguration, match=name):
         load_settings()
+
+
+def test_the_longest_pause_is_not_below_the_first() -> None:
+    assert load_settings(mailroom_spool_retry_ms=300, mailroom_spool_longest_retry_ms=300)
+    with pytest.raises(BadConfiguration) as refused:
+        load_settings(mailroom_spool_retry_ms=300)
+    assert str(refused.value) == (
+        "MAILROOM_SPOOL_LONGEST_RETRY_MS, 250, is below the first pause; set it to 300 or more, or "
+        "lower MAILROOM_SPOOL_RETRY_MS."
+    )
 
 
 def test_owner_and_templates_come_from_the_file(tmp_path: Path) -> None:

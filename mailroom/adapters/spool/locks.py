@@ -49,26 +49,36 @@ class SpoolBusy(Exception):
     """Somebody else held a queue for longer than we wait."""
 
 
-# Seconds. A hold is mostly a rename, over in 0.1 ms: few who wait ever come to the first pause.
-BEFORE_PAUSES = (0.0002, 0.0004, 0.0008, 0.0016)
+SHORTEST_LOOK = 0.0002
+"""Seconds. A hold is mostly a rename, over in 0.1 ms: few who look again so soon ever come to the
+first pause."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a lock is waited for, the first pause between two tries and the longest; seconds."""
+    """How long a lock is waited for, the first pause between two tries and the longest; seconds.
+    Before the first pause come a few short looks."""
 
     timeout: float = 30.0
     first_pause: float = 0.01
     longest_pause: float = 0.25
+    short_looks: int = 4
 
     def pauses(self) -> Iterator[float]:
-        """A few short ones, then doubling; uneven, so that two who wait don't meet again and
+        """Doubling; uneven after the first one, so that two who wait don't meet again and
         again."""
-        yield from BEFORE_PAUSES
+        yield from self._looks()
         pause = self.first_pause
+        yield pause
         while True:
-            yield pause * random.uniform(0.5, 1.0)  # noqa: S311  no secret
             pause = min(pause * 2, self.longest_pause)
+            yield pause * random.uniform(0.5, 1.0)  # noqa: S311  no secret
+
+    def _looks(self) -> Iterator[float]:
+        pause = SHORTEST_LOOK
+        for _ in range(self.short_looks):
+            yield min(pause, self.first_pause)
+            pause *= 2
 
 
 class QueueLock:
