@@ -21,12 +21,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 metadata = MetaData()
 
 
-def _time(name: str, **kwargs: object) -> Column[object]:
+def time_at(name: str, **kwargs: object) -> Column[object]:
     return Column(name, DateTime(timezone=True), **kwargs)  # type: ignore[arg-type]
 
 
-def _now(name: str) -> Column[object]:
-    return _time(name, nullable=False, server_default=text("now()"))
+def time_now(name: str) -> Column[object]:
+    return time_at(name, nullable=False, server_default=text("now()"))
 
 
 processed_emails = Table(
@@ -37,12 +37,12 @@ processed_emails = Table(
     Column("workflow_id", Text, nullable=False, unique=True),
     Column("subject", Text, nullable=False),
     Column("from", Text, nullable=False),
-    _time("received_at", nullable=False),
+    time_at("received_at", nullable=False),
     Column("blob", Text),
     Column("status", Text, nullable=False),
-    _time("processed_at"),
+    time_at("processed_at"),
     Column("step", Integer, nullable=False),
-    _time("bodies_removed_at"),
+    time_at("bodies_removed_at"),
     Index("processed_emails_message_id", "message_id"),
     Index(
         "processed_emails_bodies",
@@ -71,25 +71,25 @@ workflow_state = Table(
     Column("revision", Integer),
     Column("draft_note", Text),
     Column("ai_reply_text", Text),
-    _time("ai_reply_generated_at"),
+    time_at("ai_reply_generated_at"),
     Column("sms_message_id", Text),
-    _time("sms_sent_at"),
+    time_at("sms_sent_at"),
     Column("sms_phone_number", Text),
     Column("user_command", Text),
     Column("user_edit_instructions", Text),
-    _time("user_responded_at"),
+    time_at("user_responded_at"),
     Column("edit_iteration", Integer, nullable=False, server_default=text("0")),
-    _time("reply_sent_at"),
+    time_at("reply_sent_at"),
     Column("reply_message_id", Text),
     Column("reply_blob", Text),
     Column("error_message", Text),
     Column("retry_count", Integer, nullable=False, server_default=text("0")),
-    _now("created_at"),
-    _now("updated_at"),
-    _time("timeout_at"),
+    time_now("created_at"),
+    time_now("updated_at"),
+    time_at("timeout_at"),
     Column("step", Integer, nullable=False),
-    _time("send_at"),
-    _time("snoozed_until"),
+    time_at("send_at"),
+    time_at("snoozed_until"),
     Column("delegate", Text),
     UniqueConstraint("owner", "message_id"),
     UniqueConstraint("workflow_id"),
@@ -116,7 +116,7 @@ drafts = Table(
     Column("note", Text),
     Column("instructions", Text),
     Column("live", Boolean, nullable=False, server_default=text("true")),
-    _now("created_at"),
+    time_now("created_at"),
     Index("drafts_live_code", "code", "owner", unique=True, postgresql_where=text("live")),
     Index("drafts_code", "code", "owner", "created_at"),
     Index("drafts_blob", "blob", postgresql_using="hash"),
@@ -134,7 +134,7 @@ sms_messages = Table(
     Column("reference", Text),
     Column("provider_id", Text),
     Column("outcome", JSONB),
-    _now("at"),
+    time_now("at"),
     UniqueConstraint("direction", "reference"),
     Index("sms_messages_message", "owner", "message_id"),
     Index(
@@ -151,7 +151,7 @@ sms_receipts = Table(
     metadata,
     Column("provider_id", Text, primary_key=True),
     Column("status", Text, nullable=False),
-    _time("status_at", nullable=False),
+    time_at("status_at", nullable=False),
     Column("error_code", Text),
 )
 
@@ -159,8 +159,8 @@ phones = Table(
     "phones",
     metadata,
     Column("number", Text, primary_key=True),
-    _time("stopped_at"),
-    _time("explained_at"),
+    time_at("stopped_at"),
+    time_at("explained_at"),
 )
 
 send_markers = Table(
@@ -168,10 +168,10 @@ send_markers = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("blob", Text, nullable=False),
-    _now("claimed_at"),
+    time_now("claimed_at"),
     Column("outcome", Text),
     Column("response", Text),
-    _time("settled_at"),
+    time_at("settled_at"),
 )
 
 events = Table(
@@ -183,7 +183,7 @@ events = Table(
     Column("step", Integer, nullable=False),
     Column("type", Text, nullable=False),
     Column("detail", JSONB, nullable=False),
-    _now("at"),
+    time_now("at"),
     UniqueConstraint("owner", "message_id", "step", "type"),
     Index("events_at", "at", postgresql_using="brin"),
 )
@@ -195,8 +195,8 @@ monitored_emails = Table(
     Column("monitor_id", Text),
     Column("digest", Text, nullable=False),
     Column("reported", Text),
-    _time("asked_at"),
-    _now("taken_at"),
+    time_at("asked_at"),
+    time_now("taken_at"),
     Index("monitored_emails_digest", "digest"),
     Index(
         "monitored_emails_open",
@@ -210,15 +210,15 @@ polls = Table(
     "polls",
     metadata,
     Column("source", Text, primary_key=True),
-    _now("polled_at"),
+    time_now("polled_at"),
 )
 
 retention = Table(
     "retention",
     metadata,
     Column("what", Text, primary_key=True),
-    _time("older_than", nullable=False),
-    _time("ran_at"),
+    time_at("older_than", nullable=False),
+    time_at("ran_at"),
 )
 
 mailboxes = Table(
@@ -227,10 +227,10 @@ mailboxes = Table(
     Column("id", Text, primary_key=True),
     Column("owner", Text, nullable=False),
     Column("name", Text, nullable=False),
-    _time("answer_since", nullable=False),
+    time_at("answer_since", nullable=False),
     Column("uidvalidity", BigInteger),
     Column("last_uid", BigInteger),
-    _time("seen_at"),
+    time_at("seen_at"),
     Column("problem", Text),
-    _time("problem_since"),
+    time_at("problem_since"),
 )
