@@ -156,3 +156,93 @@ def resolved_delivery(wanted: Delivery, priority: Priority) -> Delivery:
 def nearer(a: datetime | None, b: datetime | None) -> datetime | None:
     """The earlier of two moments, of which either may be none."""
     return min((each for each in (a, b) if each is not None), default=None)
+
+
+def event_owner(address: str) -> str:
+    """Whose timeline an agent's events are in."""
+    return f"agent/{address}"
+
+
+class Event(StrEnum):
+    """On a letter's timeline; the first eight are seed 002's."""
+
+    ROUTED = "message.routed"
+    ROUTING_FAILED = "message.routing_failed"
+    ROUTING_ERROR = "message.routing_error"
+    QUEUED = "message.queued"
+    REGISTERED = "session.registered"
+    UNREGISTERED = "session.unregistered"
+    PROCESSING_STARTED = "queue.processing_started"
+    PROCESSING_COMPLETED = "queue.processing_completed"
+    DELIVERING = "message.delivering"
+    READ = "message.read"
+    ACKNOWLEDGED = "message.acknowledged"
+    ESCALATED = "message.escalated"
+    NOTIFIED = "message.notified"
+    DEAD = "message.dead_letter"
+    EXPIRED = "message.expired"
+    DISCARDED = "message.discarded"
+    REPLAYED = "message.replayed"
+
+
+class Move(Frozen):
+    """A letter's next state, as its workflow has it. `waits`: its workflow rests and has to be
+    told what happens to the letter."""
+
+    id: str
+    step: int
+    state: LetterState
+    event: Event
+    reason: str | None = None
+    attempts: int = 0
+    retry_at: AwareDatetime | None = None
+    waits: bool = False
+    channel: Channel | None = None
+
+
+class Placing(Frozen):
+    """How a letter is put into the inbox. `attempt` is how often this step has been tried before;
+    `trying`: somebody is there besides sessions; `all_sessions`, or one after the other."""
+
+    letter: Letter
+    step: int
+    attempt: int = 0
+    push: bool = True
+    trying: bool = False
+    all_sessions: bool = False
+    circuit_opens: int = 5
+
+
+class Placed(Frozen):
+    """`events` were pushed to sessions. While the circuit is not closed nothing is pushed."""
+
+    state: LetterState
+    read: bool
+    events: tuple[int, ...] = ()
+    paused: bool = False
+    failures: int = 0
+    opened_at: AwareDatetime | None = None
+    probing_since: AwareDatetime | None = None
+
+
+class Waiting(Frozen):
+    """A letter in the inbox whose workflow rests."""
+
+    id: str
+    sender: str
+    subject: str
+    priority: Priority
+    delivery: Delivery
+    body: str | None
+    blob: str | None
+    thread: str
+    reply_to: str | None
+    sent_at: AwareDatetime
+    channel: str | None
+    notified: bool
+
+
+class OverflowPolicy(StrEnum):
+    DROP_OLDEST = "drop-oldest"
+    REJECT = "reject"
+    DEAD_LETTER = "dead-letter"

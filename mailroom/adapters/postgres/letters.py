@@ -1,0 +1,368 @@
+"""Letters as their workflows write them (port `LetterStore`). One statement for each step."""
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from mailroom.models.agent_mail import (
+    ENDED,
+    Channel,
+    Event,
+    Letter,
+    LetterState,
+    Move,
+    Placed,
+    Placing,
+    Priority,
+    Waiting,
+    event_owner,
+)
+
+PROCESSING = "agent-mail"
+"""The switch of `mailroom daemon enable | disable`."""
+# Tries of one step are told apart on the timeline.
+TRIES = 100
+
+
+class PostgresLetters:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def place(self, placing: Placing) -> Placed:
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(_PLACE, _placing(placing))).mappings().one()
+        return Placed.model_validate({**row, "events": tuple(row["events"])})
+
+    async def move(self, move: Move, to: str) -> LetterState:
+        """The letter's state afterwards: one that has arrived stays so."""
+        values = {
+            **move.model_dump(exclude={"event", "state", "channel"}),
+            "state": move.state.value,
+            "event": move.event.value,
+            "channel": move.channel.value if move.channel else None,
+            "attempted": move.event in (Event.ROUTING_FAILED, Event.ROUTED),
+            "owner": event_owner(to),
+            "order": move.step * TRIES + TRIES - 1,
+            "detail": json.dumps({"reason": move.reason} if move.reason else {}),
+            "ended": _ENDED,
+        }
+        async with self._engine.connect() as connection:
+            return LetterState(str(await connection.scalar(_MOVE, values)))
+
+    async def state(self, letter_id: str) -> LetterState | None:
+        async with self._engine.connect() as connection:
+            found = await connection.scalar(_STATE, {"id": letter_id})
+        return LetterState(found) if found else None
+
+    async def unread(self, letter_id: str) -> bool:
+        async with self._engine.connect() as connection:
+            return bool(await connection.scalar(_UNREAD, {"id": letter_id}))
+
+    async def depth(self, address: str) -> int:
+        """Letters that wait for an address."""
+        async with self._engine.connect() as connection:
+            return int(await connection.scalar(_DEPTH, {"to": address}) or 0)
+
+    async def oldest(self, address: str, beyond: int) -> list[str]:
+        """The oldest of those that wait, where there are more than `beyond`."""
+        values = {"to": address, "beyond": beyond}
+        async with self._engine.connect() as connection:
+            return [str(one) for one in await connection.scalars(_OLDEST, values)]
+
+    async def waiting(
+        self, address: str, most: int, *, by_priority: bool, besides: Sequence[str] = ()
+    ) -> list[Waiting]:
+        """Those whose workflows rest, in the order in which they go on."""
+        statement = _WAITING_BY_PRIORITY if by_priority else _WAITING_BY_AGE
+        values = {"to": address, "most": most, "besides": list(besides)}
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(statement, values)).mappings().all()
+        return [
+            Waiting.model_validate({**row, "priority": Priority.of_rank(row["priority"])})
+            for row in rows
+        ]
+
+    async def push(self, address: str, letters: Sequence[str], *, all_sessions: bool) -> list[int]:
+        """Pushes them to the latest session, or to all; the events. None where nobody is online."""
+        values = {
+            "to": address,
+            "ids": list(letters),
+            "owner": event_owner(address),
+            "all": all_sessions,
+        }
+        async with self._engine.connect() as connection:
+            return [int(one) for one in await connection.scalars(_PUSH, values)]
+
+    async def open_events(self, events: Sequence[int]) -> list[int]:
+        """Those of the pushed events whose letters nobody has confirmed."""
+        async with self._engine.connect() as connection:
+            found = await connection.scalars(_OPEN_EVENTS, {"events": list(events)})
+            return [int(one) for one in found]
+
+    async def letters_of(self, events: Sequence[int]) -> list[str]:
+        async with self._engine.connect() as connection:
+            found = await connection.scalars(_LETTERS_OF, {"events": list(events)})
+            return [str(one) for one in found]
+
+    async def notified(self, address: str, letters: Sequence[str], how: Channel) -> None:
+        values = {
+            "ids": list(letters),
+            "owner": event_owner(address),
+            "detail": json.dumps({"channel": how.value}),
+        }
+        async with self._engine.connect() as connection:
+            await connection.execute(_NOTIFIED, values)
+
+    async def enabled(self) -> bool:
+        async with self._engine.connect() as connection:
+            return bool(await connection.scalar(_ENABLED, {"name": PROCESSING}))
+
+    async def claim_probe(self, address: str, free_after: float) -> bool:
+        """Whether the caller may try a recipient whose circuit is half open."""
+        values = {"to": address, "seconds": free_after}
+        async with self._engine.connect() as connection:
+            return await connection.scalar(_CLAIM_PROBE, values) is not None
+
+    async def reached(self, address: str, *, ok: bool, opens: int) -> None:
+        """What an attempt says of the recipient's circuit."""
+        async with self._engine.connect() as connection:
+            if ok:
+                await connection.execute(_REACHED, {"to": address})
+            else:
+                await connection.execute(_NOT_REACHED, {"to": address, "opens": opens})
+
+    async def tell(self, address: str, about: str, event: Event, detail: dict[str, object]) -> None:
+        """A line of the timeline that changes no letter."""
+        values = {
+            "owner": event_owner(address),
+            "id": about,
+            "event": event.value,
+            "detail": json.dumps(detail),
+        }
+        async with self._engine.connect() as connection:
+            await connection.execute(_TELL, values)
+
+    async def untold(self, most: int) -> list[tuple[str, str]]:
+        """Letters that arrived while their workflows rested, and were told nothing yet, with
+        their states."""
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(_UNTOLD, {"most": most})
+            return [(str(row.id), str(row.status)) for row in rows]
+
+    async def told(self, letters: Sequence[str]) -> None:
+        async with self._engine.connect() as connection:
+            await connection.execute(_TOLD, {"ids": list(letters)})
+
+
+_ENDED = [state.value for state in ENDED]
+
+
+def _placing(placing: Placing) -> dict[str, object]:
+    letter = placing.letter
+    return {
+        **letter_values(letter),
+        "step": placing.step,
+        "order": placing.step * TRIES + placing.attempt,
+        "attempt": placing.attempt,
+        "push": placing.push,
+        "trying": placing.trying,
+        "all": placing.all_sessions,
+        "opens": placing.circuit_opens,
+        "switch": PROCESSING,
+        "owner": event_owner(letter.to),
+    }
+
+
+def letter_values(letter: Letter) -> dict[str, object]:
+    return {
+        "id": letter.id,
+        "to": letter.to,
+        "from": letter.sender,
+        "subject": letter.subject,
+        "body": letter.body,
+        "blob": letter.blob,
+        "priority": letter.priority.rank,
+        "delivery": letter.delivery.value,
+        "thread": letter.thread,
+        "reply_to": letter.reply_to,
+        "pinned": letter.pinned,
+        "strategy": letter.strategy,
+        "source": letter.source,
+        "channel_id": letter.channel,
+        "sent_at": letter.sent_at,
+        "expires_at": letter.expires_at,
+    }
+
+
+_PLACE = text("""
+    WITH mailbox AS (
+        SELECT coalesce(max(failures), 0) AS failures, max(opened_at) AS opened_at,
+               max(probing_since) AS probing_since,
+               EXISTS (SELECT FROM switches WHERE name = :switch AND NOT enabled) AS paused
+        FROM agents WHERE address = :to
+    ), online AS (
+        SELECT session_id, count(*) OVER () AS several,
+               row_number() OVER (ORDER BY last_active_at DESC, session_id) - 1 AS place
+        FROM sessions, mailbox
+        WHERE address = :to AND expires_at > now() AND :push AND NOT paused AND failures < :opens
+    ), chosen AS (
+        SELECT session_id FROM online WHERE :all OR place = mod(:attempt, several)
+    ), placed AS (
+        INSERT INTO agent_mail AS m (id, "to", "from", subject, body, blob, priority, delivery,
+                                     status, thread, reply_to, pinned, strategy, source,
+                                     channel_id, sent_at, expires_at, step, last_attempt)
+        SELECT :id, :to, :from, :subject, :body, :blob, :priority, :delivery,
+               CASE WHEN go THEN 'delivering' ELSE 'queued' END, :thread, :reply_to, :pinned,
+               :strategy, :source, :channel_id, :sent_at, :expires_at, :step,
+               CASE WHEN go THEN now() END
+        FROM (SELECT EXISTS (SELECT FROM chosen) OR (:trying AND NOT paused) AS go
+              FROM mailbox) AS now_or_later
+        ON CONFLICT (id) DO UPDATE
+        SET status = CASE WHEN m.status IN ('queued', 'delivering', 'retrying', 'dead_letter')
+                          THEN excluded.status ELSE m.status END,
+            last_attempt = coalesce(excluded.last_attempt, m.last_attempt),
+            step = greatest(m.step, excluded.step), waits = false, updated_at = now()
+        RETURNING status, read_at IS NOT NULL AS read
+    ), pushed AS (
+        INSERT INTO session_events AS e (session_id, message_id)
+        SELECT session_id, :id FROM chosen, placed WHERE status = 'delivering'
+        ON CONFLICT (message_id, session_id) DO UPDATE SET attempt = e.attempt + 1
+        RETURNING event_id, session_id
+    ), withdrawn AS (
+        DELETE FROM session_events
+        WHERE message_id = :id AND confirmed_at IS NULL AND EXISTS (SELECT FROM pushed)
+          AND session_id NOT IN (SELECT session_id FROM chosen)
+    ), told AS (
+        INSERT INTO events (owner, message_id, step, type, detail)
+        SELECT :owner, :id, :order, 'message.delivering', '{}' FROM placed
+        WHERE status = 'delivering'
+        ON CONFLICT DO NOTHING
+    )
+    SELECT status AS state, read, paused, failures, opened_at, probing_since,
+           ARRAY(SELECT event_id FROM pushed) AS events
+    FROM placed, mailbox
+""")
+
+_MOVE = text("""
+    WITH moved AS (
+        UPDATE agent_mail
+        SET status = :state, reason = :reason, attempts = :attempts, retry_at = :retry_at,
+            waits = :waits, step = :step, updated_at = now(),
+            channel = coalesce(CAST(:channel AS text), channel),
+            last_attempt = CASE WHEN :attempted THEN now() ELSE last_attempt END,
+            delivered_at = CASE WHEN :state = 'delivered' THEN now() ELSE delivered_at END
+        WHERE id = :id AND step <= :step AND status <> ALL(:ended)
+        RETURNING id
+    ), withdrawn AS (
+        DELETE FROM session_events
+        WHERE message_id IN (SELECT id FROM moved) AND confirmed_at IS NULL
+    ), told AS (
+        INSERT INTO events (owner, message_id, step, type, detail)
+        SELECT :owner, id, :order, :event, CAST(:detail AS jsonb) FROM moved
+        ON CONFLICT DO NOTHING
+    )
+    SELECT coalesce((SELECT CAST(:state AS text) FROM moved),
+                    (SELECT status FROM agent_mail WHERE id = :id))
+""")
+
+_STATE = text("SELECT status FROM agent_mail WHERE id = :id")
+_UNREAD = text("""
+    SELECT read_at IS NULL AND acknowledged_at IS NULL FROM agent_mail WHERE id = :id
+""")
+_DEPTH = text("""
+    SELECT count(*) FROM agent_mail
+    WHERE "to" = :to AND status IN ('queued', 'delivering', 'retrying')
+""")
+_OLDEST = text("""
+    SELECT id FROM agent_mail
+    WHERE "to" = :to AND status = 'queued' AND waits
+    ORDER BY sent_at, number
+    LIMIT greatest((SELECT count(*) FROM agent_mail
+                    WHERE "to" = :to AND status IN ('queued', 'delivering', 'retrying'))
+                   - :beyond, 0)
+""")
+_WAITING = """
+    SELECT id, "from" AS sender, subject, priority, delivery, body, blob, thread, reply_to,
+           sent_at, channel_id AS channel, notified_at IS NOT NULL AS notified
+    FROM agent_mail
+    WHERE "to" = :to AND status IN ('queued', 'retrying') AND waits AND id <> ALL(:besides)
+      AND (expires_at IS NULL OR expires_at > now())
+    ORDER BY {order} LIMIT :most
+"""
+_WAITING_BY_PRIORITY = text(_WAITING.format(order="priority DESC, sent_at, number"))
+_WAITING_BY_AGE = text(_WAITING.format(order="sent_at, number"))
+
+_PUSH = text("""
+    WITH chosen AS (
+        SELECT session_id FROM sessions
+        WHERE address = :to AND expires_at > now()
+        ORDER BY last_active_at DESC, session_id LIMIT CASE WHEN :all THEN NULL ELSE 1 END
+    ), pushed AS (
+        INSERT INTO session_events AS e (session_id, message_id)
+        SELECT session_id, id
+        FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS letter (id, place), chosen
+        ORDER BY place
+        ON CONFLICT (message_id, session_id) DO UPDATE SET attempt = e.attempt + 1
+        RETURNING event_id
+    ), told AS (
+        INSERT INTO events (owner, message_id, step, type, detail)
+        SELECT :owner, id, CAST(extract(epoch FROM clock_timestamp()) AS integer),
+               'message.delivering', '{}'
+        FROM unnest(CAST(:ids AS text[])) AS letter (id)
+        WHERE EXISTS (SELECT FROM pushed)
+        ON CONFLICT DO NOTHING
+    )
+    SELECT event_id FROM pushed
+""")
+_OPEN_EVENTS = text("""
+    SELECT event_id FROM session_events
+    WHERE event_id = ANY(:events) AND message_id NOT IN (
+        SELECT message_id FROM session_events
+        WHERE confirmed_at IS NOT NULL
+          AND message_id IN (SELECT message_id FROM session_events WHERE event_id = ANY(:events)))
+""")
+_LETTERS_OF = text("""
+    SELECT DISTINCT message_id FROM session_events WHERE event_id = ANY(:events)
+""")
+_NOTIFIED = text("""
+    WITH noted AS (
+        UPDATE agent_mail SET notified_at = now(), updated_at = now()
+        WHERE id = ANY(:ids) RETURNING id
+    )
+    INSERT INTO events (owner, message_id, step, type, detail)
+    SELECT :owner, id, CAST(extract(epoch FROM now()) AS integer), 'message.notified',
+           CAST(:detail AS jsonb)
+    FROM noted ON CONFLICT DO NOTHING
+""")
+_ENABLED = text("""
+    SELECT coalesce((SELECT enabled FROM switches WHERE name = :name), true)
+""")
+_CLAIM_PROBE = text("""
+    UPDATE agents SET probing_since = now()
+    WHERE address = :to
+      AND (probing_since IS NULL OR probing_since < now() - make_interval(secs => :seconds))
+    RETURNING address
+""")
+_REACHED = text("""
+    UPDATE agents SET failures = 0, opened_at = NULL, probing_since = NULL
+    WHERE address = :to AND failures > 0
+""")
+_NOT_REACHED = text("""
+    UPDATE agents
+    SET failures = failures + 1, probing_since = NULL,
+        opened_at = CASE WHEN failures + 1 >= :opens THEN now() ELSE opened_at END
+    WHERE address = :to
+""")
+_TELL = text("""
+    INSERT INTO events (owner, message_id, step, type, detail)
+    VALUES (:owner, :id, CAST(extract(epoch FROM clock_timestamp()) AS integer), :event,
+            CAST(:detail AS jsonb))
+    ON CONFLICT DO NOTHING
+""")
+_UNTOLD = text("""
+    SELECT id, status FROM agent_mail
+    WHERE waits AND status IN ('delivered', 'acknowledged') ORDER BY updated_at LIMIT :most
+""")
+_TOLD = text("UPDATE agent_mail SET waits = false WHERE id = ANY(:ids)")
