@@ -11,6 +11,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mailroom.models.agent_config import AgentsSection
 from mailroom.models.base import Frozen
 from mailroom.models.drafting import DraftsSection
 from mailroom.models.owner import Owner
@@ -205,6 +206,14 @@ class ConfigFile(Frozen):
     owners: tuple[OwnerSection, ...] = ()
     templates: tuple[Template, ...] = ()
     drafts: DraftsSection = DraftsSection()
+    agents: AgentsSection = AgentsSection()
+
+    @model_validator(mode="after")
+    def _overseer(self) -> Self:
+        overseer, ids = self.agents.overseer_owner, [o.id for o in self.owners or (self.owner,)]
+        if overseer and overseer not in ids:
+            raise ValueError(f"{overseer}, the overseer_owner of [agents], is no owner")
+        return self
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -49,7 +49,7 @@ def test_an_address_has_one_form(typed: str, address: str) -> None:
     "typed",
     [
         "", " ", "/", "//", "/mayor", "mayor//", "rig//worker", "..", "rig/../x", ".hidden",
-        "rig/-x", "a b", "rig/wörker", "\u212aay", "mayor/\0", "may\nor", "a" * 200, 
+        "rig/-x", "a b", "rig/wörker", "\u212aay", "mayor/\0", "may\nor", "a" * 200,
         "a" * 1_000_000, "@staff", "rig/*", "*", "a@b.org", "mayor:1", "\udcff", "rig/$(id)",
     ],
 )  # fmt: skip
