@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -184,13 +184,22 @@ def test_pauses_follow_a_few_short_looks_and_double_up_to_the_longest(
         assert longest / 2 <= next(pauses) <= longest
 
 
-def test_who_takes_no_short_looks_looks_again_after_the_first_pause(spool: Spool) -> None:
-    plain = Spool(spool.folder, Patience(first_pause=0.3, longest_pause=0.3, short_looks=0))
-    with speaking(hold_for, 0.05, spool.folder) as (_, held):
+def test_who_takes_no_short_looks_gets_the_lock_after_pauses(spool: Spool) -> None:
+    paused: list[float] = []
+    with speaking(hold, spool.folder, Mode.WRITE) as (_, held):
         assert held.recv_bytes() == b"held"
-        begun = time.monotonic()
-        plain.append(entry())
-        assert time.monotonic() - begun >= 0.3
+
+        class LetGoAfterTwo(Patience):
+            def pauses(self) -> Iterator[float]:
+                for pause in super().pauses():
+                    if len(paused) == 2:
+                        held.send_bytes(b"let go")
+                    yield pause
+                    paused.append(pause)
+
+        Spool(spool.folder, LetGoAfterTwo(short_looks=0)).append(entry())
+    assert paused[0] == 0.01
+    assert len(paused) >= 2
     assert len(entries(spool)) == 1
 
 
