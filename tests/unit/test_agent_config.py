@@ -1,22 +1,27 @@
 """`[agents]` of mailroom.toml: the defaults of the seeds, what is other for some and refused."""
 
+import json
+import re
 import tomllib
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
-from mailroom.adapters.settings import BadConfiguration, load_config_file
+from mailroom.adapters.settings import BadConfiguration, ConfigFile, load_config_file
 from mailroom.models.agent_config import AgentsSection
-from mailroom.models.agent_handling import Overflow, Sessions
+from mailroom.models.agent_handling import Mailbox, Overflow, Sessions
 from mailroom.models.agent_mail import Delivery, Letter, Priority, Terms
 from mailroom.models.agent_recipients import UnknownRecipient, recipients_of
+from mailroom.models.agent_rules import MailRule
 from mailroom.models.durations import Duration, Never, shown
-from mailroom.models.strategies import CONTROL, Notification
+from mailroom.models.strategies import CONTROL, Notification, Strategy
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
@@ -324,3 +329,56 @@ def test_an_unknown_recipient_is_told_who_is_near(to: str, told: str) -> None:
     with pytest.raises(UnknownRecipient) as unknown:
         recipients_of(to, GROUPS, KNOWN)
     assert str(unknown.value).startswith(told)
+
+
+# --- docs/configuration.md
+
+PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text().split("## Agents\n")[1]
+DOCUMENTED = set(re.findall(r"^\| `([a-z_.]+)` \| (.*?) \| .+ \|$", PAGE, re.MULTILINE))
+
+
+def fields_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            yield from fields_of(type(field.default), f"{name}.")
+        else:
+            yield f"{prefix}{field.alias or name}", field
+
+
+def written(default: object) -> str:
+    match default:
+        case timedelta():
+            return f'`"{shown(default)}"`'
+        case bool():
+            return f"`{default}`".lower()
+        case float() | int():
+            return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+        case None:
+            return "none"
+        case _:
+            said = default if isinstance(default, str) else list(cast("Iterable[object]", default))
+            return f"`{json.dumps(said if said or default == () else {})}`"
+
+
+@pytest.mark.parametrize("model", [AgentsSection, Mailbox, MailRule, Strategy])
+def test_every_field_stands_in_the_docs_with_its_default(model: type[BaseModel]) -> None:
+    for name, field in fields_of(model):
+        default = "needed" if field.is_required() else written(field.default)
+        # There is no TOML for None; `ttl` is written as the 0 that means it.
+        assert (name, "`0`" if name == "ttl" else default) in DOCUMENTED
+
+
+def test_the_docs_name_no_field_that_is_not_there() -> None:
+    known = [fields_of(model) for model in (AgentsSection, Mailbox, MailRule, Strategy)]
+    assert {name for name, _ in DOCUMENTED} == {name for each in known for name, _ in each}
+
+
+def test_the_example_of_the_docs_can_be_used() -> None:
+    [example] = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    section = ConfigFile.model_validate(tomllib.loads(example)).agents
+    worker = section.for_address("rig/worker")
+    assert (worker.tmux_sessions, worker.retry.max_attempts) == (["gt-rig-worker"], 5)
+    assert worker.settled(Delivery.AUTO, Priority.HIGH) is Delivery.QUEUE
+    done = section.routed(letter(subject="Deploy", priority=Priority.HIGH))
+    assert [each.to for each in done.letters] == ["night/worker", "overseer"]
+    assert recipients_of("@staff", section.groups, section.known) == ["mayor/", "rig/worker"]
