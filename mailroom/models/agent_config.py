@@ -69,7 +69,8 @@ class AgentsSection(Handling):
         """Every address that the file names. Sessions and letters make others known."""
         members = (each for group in self.groups.values() for each in group)
         boxes = (each.address for each in self.mailboxes if "*" not in each.address)
-        return frozenset((OVERSEER, *self.addresses, *members, *boxes))
+        ruled = (each for rule in self.rules for each in (rule.redirect, *rule.copy_to) if each)
+        return frozenset((OVERSEER, *self.addresses, *members, *boxes, *ruled))
 
     def for_address(self, address: str) -> Mailbox:
         """What holds for it: its own mailboxes over what holds for all."""

@@ -102,10 +102,10 @@ def routed(
     for number, rule in enumerate(rules, 1):
         if not rule.match.holds(letter):
             continue
-        now = _changed(now, rule)
-        for to in rule.copy_to:
-            copies.setdefault(to, _copy(now, to))
-        applied.append(f"rule {number} ({rule.name}): {_done(rule)}")
+        before, now = now, _changed(now, rule)
+        made = {to: _copy(now, to) for to in rule.copy_to if to not in copies and to != now.to}
+        copies |= made
+        applied.append(f"rule {number} ({rule.name}): {_done(rule, before, now, made)}")
         if rule.stop:
             break
     others = [copy for to, copy in copies.items() if to != now.to]
@@ -134,13 +134,14 @@ def _changed(letter: Letter, rule: MailRule) -> Letter:
     return letter.model_copy(update=changes)
 
 
-def _done(rule: MailRule) -> str:
+def _done(rule: MailRule, before: Letter, now: Letter, copies: Iterable[str]) -> str:
     """In words, such as "redirected to night/worker, copied to overseer"."""
+    copied = ", ".join(copies)
     said = {
-        f"redirected to {rule.redirect}": rule.redirect,
-        f"copied to {', '.join(rule.copy_to)}": rule.copy_to,
-        f"priority {rule.priority}": rule.priority,
-        f"delayed by {shown(rule.delay or timedelta(0))}": rule.delay,
+        f"redirected to {now.to}": now.to != before.to,
+        f"copied to {copied}": copied,
+        f"priority {now.priority}": now.priority != before.priority,
+        f"delayed by {shown(rule.delay or timedelta(0))}": now.not_before != before.not_before,
         "no rules after it": rule.stop,
     }
-    return ", ".join(words for words, done in said.items() if done)
+    return ", ".join(words for words, done in said.items() if done) or "nothing to change"

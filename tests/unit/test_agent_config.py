@@ -152,6 +152,7 @@ def test_rules_then_the_recipients_wish_then_the_default_end() -> None:
     [by_day] = section.routed(letter(), rules=()).letters
     assert (by_day.to, by_day.delivery) == ("rig/worker", Delivery.QUEUE)
     assert by_day.expires_at == NOW + timedelta(days=1)
+    assert section.known == {"overseer", "night/worker"}
     [own] = section.routed(letter("a/", expires_at=NOW + timedelta(hours=1))).letters
     assert own.expires_at == NOW + timedelta(hours=1)
 

@@ -77,7 +77,7 @@ def test_all_rules_that_match_apply_in_order_until_one_stops() -> None:
     done = routed(letter(), rules)
     assert done.applied == (
         "rule 1 (first): priority high, delayed by 10m",
-        "rule 3 (second): redirected to a/, priority low, delayed by 5m, no rules after it",
+        "rule 3 (second): redirected to a/, priority low, no rules after it",
     )
     [moved] = done.letters
     assert (moved.to, moved.priority) == ("a/", Priority.LOW)
@@ -116,6 +116,11 @@ def test_nobody_gets_a_letter_and_its_copy() -> None:
     moved = routed(letter(), [rule(copy="a/"), rule(redirect="a/")]).letters
     assert [each.to for each in moved] == ["a/"]
     assert moved[0].id == "a" * 32
+
+
+def test_a_rule_that_finds_all_as_it_wants_it_says_so() -> None:
+    done = routed(letter(), [rule(redirect="mayor/", priority="normal", copy="mayor/")])
+    assert done.applied == ("rule 1 (rule): nothing to change",)
 
 
 # --- patterns
