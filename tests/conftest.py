@@ -29,6 +29,8 @@ from mailroom.adapters.postgres.migrate import upgrade
 from mailroom.local import dovecot as dovecots
 from mailroom.local.dovecot import HOW_TO_INSTALL
 from mailroom.local.servers import postgres_server
+from mailroom.local.tmux import HOW_TO_INSTALL as HOW_TO_INSTALL_TMUX
+from mailroom.local.tmux import tmux_or_debians
 from mailroom.local.toolchain import temporal_cli, time_skipping_server
 
 
@@ -157,6 +159,16 @@ async def dovecot_binary() -> Path:
         if os.environ.get("CI") == "true":
             pytest.fail(f"No IMAP server: {HOW_TO_INSTALL}.")
         pytest.skip(f"No IMAP server: {HOW_TO_INSTALL}.")
+    return found
+
+
+@pytest.fixture(scope="session")
+async def tmux_binary() -> Path:
+    found = await tmux_or_debians()
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"No tmux: {HOW_TO_INSTALL_TMUX}.")
+        pytest.skip(f"No tmux: {HOW_TO_INSTALL_TMUX}.")
     return found
 
 
