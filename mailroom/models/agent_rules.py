@@ -64,7 +64,7 @@ class MailRule(Frozen):
 
     @model_validator(mode="after")
     def _does_something(self) -> "MailRule":
-        if not self.match.model_fields_set:
+        if self.match == Match():
             raise ValueError(
                 f'The rule {self.name!r} has no condition; match = {{ to = "*" }} is every letter.'
             )
@@ -73,7 +73,7 @@ class MailRule(Frozen):
                 f"The rule {self.name!r} does nothing; give it redirect, copy, priority, delay or "
                 "stop."
             )
-        if self.redirect and self.match.to == (self.redirect,):
+        if set(self.match.to) == {self.redirect}:
             raise ValueError(f"The rule {self.name!r} redirects {self.redirect} to itself.")
         return self
 

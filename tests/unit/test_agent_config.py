@@ -223,6 +223,7 @@ def test_an_experiment_takes_letters_that_go_as_auto_to_who_has_no_wish() -> Non
             "no place for",
         ),
         ('[[agents.rules]]\nname = "r"\nmatch = {}\nstop = true', "has no condition"),
+        ('[[agents.rules]]\nname = "r"\nmatch = { to = [] }\nstop = true', "has no condition"),
         ('[[agents.rules]]\nname = "r"\nmatch = { to = "a/" }', "does nothing"),
         (
             '[[agents.rules]]\nname = "r"\nmatch = { to = "a" }\nredirect = "A/"',
