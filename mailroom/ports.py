@@ -4,6 +4,7 @@ Every method raises `Permanent` where trying again can't help and `Transient` wh
 which is which is decided in one place of each adapter.
 """
 
+import asyncio
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -16,8 +17,21 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from mailroom.models.agent_mail import (
+    Channel,
+    Event,
+    Letter,
+    LetterState,
+    Move,
+    Placed,
+    Placing,
+    Priority,
+    Waiting,
+)
 from mailroom.models.arrival import Accepted, Arrival
+from mailroom.models.breaker import Circuit
 from mailroom.models.email_reply import Draft, MailRef
+from mailroom.models.events import MailEvent
 from mailroom.models.mailbox import Cursor, Folder, Found, Mailbox, Reading
 from mailroom.models.poll import StatusReport, TakenMail
 from mailroom.models.retention import DueMail, Kept
@@ -276,3 +290,110 @@ class TextLog(Protocol):
 class Links(Protocol):
     def draft(self, mail: MailRef, revision: int) -> str:
         """A signed, expiring link to read a draft and its mail; it decides nothing."""
+
+
+class LetterStore(Protocol):
+    """Letters between agents as rows; a letter that has arrived stays so."""
+
+    async def place(self, placing: Placing) -> Placed:
+        """Puts it into the inbox, and pushes it to who is online."""
+
+    async def move(self, move: Move, to: str) -> LetterState:
+        """The letter's state afterwards."""
+
+    async def state(self, letter_id: str) -> LetterState | None: ...
+
+    async def unread(self, letter_id: str) -> bool: ...
+
+    async def online(self, address: str) -> bool: ...
+
+    async def depth(self, address: str) -> int:
+        """Letters that wait for an address."""
+
+    async def oldest(self, address: str, beyond: int) -> list[str]:
+        """The oldest of those that wait, where there are more than `beyond`."""
+
+    async def waiting(
+        self, address: str, most: int, *, by_priority: bool, besides: Sequence[str] = ()
+    ) -> list[Waiting]:
+        """Those whose workflows rest, in the order in which they go on."""
+
+    async def push(self, address: str, letters: Sequence[str], *, all_sessions: bool) -> list[int]:
+        """Pushes them to who is online; the events, none where nobody is."""
+
+    async def open_events(self, events: Sequence[int]) -> list[int]:
+        """Those whose letters nobody has confirmed."""
+
+    async def letters_of(self, events: Sequence[int]) -> list[str]: ...
+
+    async def arrived(self, address: str, letters: Sequence[str], how: Channel) -> None:
+        """Letters whose workflows rest were taken."""
+
+    async def notified(self, address: str, letters: Sequence[str], how: Channel) -> None: ...
+
+    async def enabled(self) -> bool:
+        """Whether letters are processed at all."""
+
+    async def circuit(self, address: str) -> Circuit: ...
+
+    async def claim_probe(self, address: str, free_after: float) -> bool:
+        """Whether the caller may try a recipient whose circuit is half open; seconds."""
+
+    async def reached(self, address: str, *, ok: bool, opens: int) -> None:
+        """What an attempt says of the recipient's circuit."""
+
+    async def tell(self, address: str, about: str, event: Event, detail: dict[str, object]) -> None:
+        """A line of the timeline that changes no letter."""
+
+    async def untold(self, most: int) -> list[tuple[str, str]]:
+        """Letters that arrived while their workflows rested, and those were told nothing yet,
+        with their states."""
+
+    async def told(self, letters: Sequence[str]) -> None: ...
+
+
+class LetterNews(Protocol):
+    """What happens to letters, as it happens."""
+
+    def subscribe(
+        self, owner: str | None = None
+    ) -> AbstractAsyncContextManager[asyncio.Queue[MailEvent]]: ...
+
+
+class LetterFlows(Protocol):
+    """What steps ask of workflows."""
+
+    async def drain(self, address: str, *, gathers: bool = False) -> None: ...
+
+    async def tell_letter(self, letter_id: str, news: str, *args: str) -> None:
+        """A signal; a workflow that has ended needs none."""
+
+
+class AgentSessions(Protocol):
+    async def clean(self, kept: timedelta) -> list[tuple[str, str]]:
+        """Ends leases that have run out, and forgets older confirmations."""
+
+    async def ready(self, priorities: Sequence[Priority], most: int) -> list[str]:
+        """Addresses of which a session is online and letters of these priorities wait."""
+
+    async def waiting_addresses(self, priorities: Sequence[Priority], most: int) -> list[str]:
+        """Addresses for which letters of these priorities wait that nobody was told of."""
+
+
+class Nudges(Protocol):
+    """Terminals in which agents sit."""
+
+    async def first_alive(self, names: Sequence[str]) -> str | None: ...
+
+    async def nudge(self, session: str, line: str) -> None:
+        """Types a line and sees to it that it was submitted."""
+
+
+class LetterWebhooks(Protocol):
+    async def deliver(
+        self, url: str, secret: str | None, letters: Sequence[Letter], address: str
+    ) -> None: ...
+
+
+class LetterCommands(Protocol):
+    async def deliver(self, command: Sequence[str], letter: Letter) -> None: ...

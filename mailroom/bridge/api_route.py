@@ -22,17 +22,17 @@ class ApiRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             limit = context_of(request).limits.max_message_bytes
-            bounded = Request(request.scope, _bounded(request.receive, limit))
-            await caller(bounded)
-            return await handle(bounded)
+            limited = Request(request.scope, bounded(request.receive, limit))
+            await caller(limited)
+            return await handle(limited)
 
         return guarded
 
 
-def _bounded(receive: Receive, limit: int) -> Receive:
+def bounded(receive: Receive, limit: int) -> Receive:
     left = limit
 
-    async def bounded() -> Message:
+    async def limited() -> Message:
         nonlocal left
         message = await receive()
         left -= len(message.get("body", b""))
@@ -42,4 +42,4 @@ def _bounded(receive: Receive, limit: int) -> Receive:
             )
         return message
 
-    return bounded
+    return limited

@@ -93,7 +93,7 @@ class ReplyFlows:
         """Asks by update; raises `NotRunning`, `NoAnswerYet`, `TooBusy` or
         `TemporalUnavailable`."""
         handle = self._reply(workflow_id)
-        async with _answered(within):
+        async with answered(within):
             return await handle.execute_update(EmailReplyWorkflow.decide, word)
 
     async def heard(self, workflow_id: str, word_id: str, within: timedelta) -> Outcome | None:
@@ -101,7 +101,7 @@ class ReplyFlows:
         known (any more)."""
         handle = self._reply(workflow_id)
         try:
-            async with _answered(within):
+            async with answered(within):
                 return await handle.query(EmailReplyWorkflow.heard, word_id)
         except (NotRunning, NoAnswerYet, WorkflowQueryFailedError):
             return None
@@ -147,7 +147,7 @@ class ReplyFlows:
         within: timedelta,
     ) -> None:
         with suppress(WorkflowAlreadyStartedError):
-            async with _answered(within):
+            async with answered(within):
                 await self._client.start_workflow(
                     run,
                     about,
@@ -166,12 +166,12 @@ class ReplyFlows:
         within: timedelta = START_TIMEOUT,
     ) -> None:
         handle = self._client.get_workflow_handle(workflow_id)
-        async with _answered(within):
+        async with answered(within):
             await handle.signal(name, args=list(args))
 
 
 @asynccontextmanager
-async def _answered(within: timedelta) -> AsyncIterator[None]:
+async def answered(within: timedelta) -> AsyncIterator[None]:
     """Temporal's refusals in our words; `NoAnswerYet` if it takes longer.
 
     The SDK's own time-out is that of one try, and it tries again for 10 s while Temporal is busy

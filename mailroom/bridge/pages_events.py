@@ -10,10 +10,10 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from mailroom.adapters.postgres.listen import MailEvent
 from mailroom.bridge.auth import Caller, The, Who
 from mailroom.bridge.context import Context
 from mailroom.bridge.pages_html import rendered
+from mailroom.models.events import MailEvent
 from mailroom.models.names import email_reply_id
 
 router = APIRouter(include_in_schema=False)

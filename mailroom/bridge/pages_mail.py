@@ -12,7 +12,6 @@ from fastapi import APIRouter, Form, Path, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, ValidationError
 
-from mailroom.adapters.postgres.listen import MailEvent
 from mailroom.adapters.postgres.views import WorkflowState
 from mailroom.bridge import workflows
 from mailroom.bridge.attachments import Number, attachments_of, download
@@ -38,6 +37,7 @@ from mailroom.models.email_reply import (
     OwnersWord,
     Verdict,
 )
+from mailroom.models.events import MailEvent
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

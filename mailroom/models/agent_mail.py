@@ -107,11 +107,9 @@ class Terms(Frozen):
         default=None, description="of a letter that escalates; None for one that does not"
     )
     confirm_backoff: float = Field(default=2.0, ge=1)
-
-
-class AgentMailInput(Frozen):
-    letter: Letter
-    terms: Terms = Terms()
+    queue_ttl: timedelta | None = Field(
+        default=timedelta(hours=24), description="how long it waits for somebody to come"
+    )
 
 
 class Channel(StrEnum):
@@ -242,7 +240,78 @@ class Waiting(Frozen):
     notified: bool
 
 
-class OverflowPolicy(StrEnum):
-    DROP_OLDEST = "drop-oldest"
-    REJECT = "reject"
-    DEAD_LETTER = "dead-letter"
+class News(StrEnum):
+    """What a letter's workflow is told while it rests."""
+
+    DELIVERED = "delivered"
+    ACKNOWLEDGED = "acknowledged"
+    UNANSWERED = "unanswered"
+    BURIED = "buried"
+    DISCARDED = "discarded"
+    REPLAYED = "replayed"
+
+
+class Heard(Frozen):
+    news: News
+    text: str | None = None
+
+
+class LetterProgress(Frozen):
+    """Where a letter's workflow stands, as `status` says it and a later run begins with it.
+    `attempts` are those that failed."""
+
+    state: LetterState = LetterState.QUEUED
+    attempts: int = 0
+    step: int = 0
+    error: str | None = None
+    session_id: str | None = None
+    resting: bool = False
+    rests_until: AwareDatetime | None = None
+    escalations: int = 0
+
+
+class AgentMailInput(Frozen):
+    letter: Letter
+    terms: Terms = Terms()
+    carried: LetterProgress | None = None
+
+
+class DeliverInput(Frozen):
+    letter: Letter
+    terms: Terms
+    step: int
+    attempts: int
+
+
+class SettleInput(Frozen):
+    move: Move
+    to: str
+
+
+class EscalateInput(Frozen):
+    """`escalation` counts from 1: the first nudges again, the second texts the owner."""
+
+    letter: Letter
+    escalation: int
+
+
+class TellOverseerInput(Frozen):
+    letter: Letter
+    reason: str
+
+
+class DrainInput(Frozen):
+    """`gathers`: others that come within a moment go along."""
+
+    address: str
+    gathers: bool = False
+    within: timedelta = timedelta(seconds=1)
+
+
+class Drained(Frozen):
+    processed: int = 0
+    left: int = 0
+
+
+class ScanInput(Frozen):
+    priorities: tuple[Priority, ...]

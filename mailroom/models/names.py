@@ -10,6 +10,8 @@ INBOX_POLL = "inbox-poll"
 RETENTION = "retention"
 """Schedule that removes what is too old."""
 
+MAILBOX_SCAN = "mailbox-scan"
+
 REASON_SEND_UNKNOWN = "send_unknown"
 REASON_BY_OWNER = "by owner"
 REASON_SUPERSEDED = "superseded"
@@ -33,6 +35,19 @@ def lost_text_id(text: str) -> str:
 
 def mailbox_id(owner: str, host: str, user: str) -> str:
     return f"mailbox/{_short_hash(owner, host, user)}"
+
+
+def agent_mail_id(letter_id: str) -> str:
+    return f"agent-mail/{letter_id}"
+
+
+def drain_id(address: str) -> str:
+    return f"drain/{_short_hash(address)}"
+
+
+def mailbox_scan_id(seconds: float) -> str:
+    """Schedule that looks for letters that should have gone on."""
+    return f"{MAILBOX_SCAN}-{seconds:g}s"
 
 
 def _short_hash(*parts: str) -> str:

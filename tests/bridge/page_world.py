@@ -12,7 +12,7 @@ import httpx
 from fastapi import APIRouter, FastAPI
 
 from mailroom.adapters.links import SignedLinks
-from mailroom.adapters.postgres.listen import MailEvent
+from mailroom.models.events import MailEvent
 from mailroom.adapters.postgres.statistics import Counts
 from mailroom.adapters.postgres.views import TimelineEntry, WorkflowState
 from mailroom.bridge import attachments, pages, problems, workflows

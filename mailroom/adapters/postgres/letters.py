@@ -19,6 +19,7 @@ from mailroom.models.agent_mail import (
     Waiting,
     event_owner,
 )
+from mailroom.models.breaker import CLOSED, Circuit
 
 PROCESSING = "agent-mail"
 """The switch of `mailroom daemon enable | disable`."""
@@ -55,6 +56,11 @@ class PostgresLetters:
         async with self._engine.connect() as connection:
             found = await connection.scalar(_STATE, {"id": letter_id})
         return LetterState(found) if found else None
+
+    async def thread_of(self, letter_id: str) -> str | None:
+        async with self._engine.connect() as connection:
+            found = await connection.scalar(_THREAD, {"id": letter_id})
+        return None if found is None else str(found)
 
     async def unread(self, letter_id: str) -> bool:
         async with self._engine.connect() as connection:
@@ -118,6 +124,27 @@ class PostgresLetters:
     async def enabled(self) -> bool:
         async with self._engine.connect() as connection:
             return bool(await connection.scalar(_ENABLED, {"name": PROCESSING}))
+
+    async def circuit(self, address: str) -> Circuit:
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(_CIRCUIT, {"to": address})).mappings().first()
+        return Circuit.model_validate(dict(row)) if row else CLOSED
+
+    async def online(self, address: str) -> bool:
+        async with self._engine.connect() as connection:
+            return bool(await connection.scalar(_IS_ONLINE, {"to": address}))
+
+    async def arrived(self, address: str, letters: Sequence[str], how: Channel) -> None:
+        """Letters whose workflows rest were taken."""
+        values = {
+            "ids": list(letters),
+            "channel": how.value,
+            "owner": event_owner(address),
+            "detail": json.dumps({"channel": how.value}),
+            "ended": _ENDED,
+        }
+        async with self._engine.connect() as connection:
+            await connection.execute(_ARRIVED, values)
 
     async def claim_probe(self, address: str, free_after: float) -> bool:
         """Whether the caller may try a recipient whose circuit is half open."""
@@ -268,6 +295,7 @@ _MOVE = text("""
 """)
 
 _STATE = text("SELECT status FROM agent_mail WHERE id = :id")
+_THREAD = text("SELECT thread FROM agent_mail WHERE id = :id")
 _UNREAD = text("""
     SELECT read_at IS NULL AND acknowledged_at IS NULL FROM agent_mail WHERE id = :id
 """)
@@ -338,6 +366,20 @@ _NOTIFIED = text("""
 """)
 _ENABLED = text("""
     SELECT coalesce((SELECT enabled FROM switches WHERE name = :name), true)
+""")
+_CIRCUIT = text("SELECT failures, opened_at, probing_since FROM agents WHERE address = :to")
+_IS_ONLINE = text("""
+    SELECT EXISTS (SELECT FROM sessions WHERE address = :to AND expires_at > now())
+""")
+_ARRIVED = text("""
+    WITH arrived AS (
+        UPDATE agent_mail SET status = 'delivered', channel = :channel, delivered_at = now(),
+                              updated_at = now(), reason = NULL
+        WHERE id = ANY(:ids) AND status <> ALL(:ended) RETURNING id
+    )
+    INSERT INTO events (owner, message_id, step, type, detail)
+    SELECT :owner, id, 0, 'message.routed', CAST(:detail AS jsonb) FROM arrived
+    ON CONFLICT DO NOTHING
 """)
 _CLAIM_PROBE = text("""
     UPDATE agents SET probing_since = now()

@@ -1,0 +1,237 @@
+"""Tries to deliver one letter: to a session, a terminal, a webhook; else it waits in the inbox."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+from activities.circuits import may_try_now
+from activities.confirmations import confirmed
+from activities.reach import Reach
+from mailroom.models.agent_config import AgentsSection
+from mailroom.models.agent_handling import Mailbox, Overflow, Sessions
+from mailroom.models.agent_mail import (
+    ARRIVED,
+    ENDED,
+    Attempt,
+    Channel,
+    DeliverInput,
+    Delivery,
+    Event,
+    Letter,
+    LetterState,
+    Move,
+    Placed,
+    Placing,
+    Result,
+    event_owner,
+    retry_pause,
+)
+from mailroom.models.breaker import Circuit
+from mailroom.models.events import MailEvent
+from mailroom.models.strategies import Notification
+from mailroom.ports import LetterFlows, LetterNews, LetterStore, Permanent, Transient
+
+ALWAYS = 1_000_000_000
+Hooks = Callable[[Letter], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class DeliverLetter:
+    letters: LetterStore
+    news: LetterNews
+    reach: Reach
+    flows: LetterFlows
+    agents: AgentsSection
+    hooks: Hooks
+
+    @activity.defn
+    async def deliver_letter(self, request: DeliverInput) -> Attempt:
+        """Raises `Transient` where somebody is there and did not take it: it is tried again."""
+        letter = request.letter
+        one = _One(self, request, self.agents.for_address(letter.to))
+        try:
+            attempt = await one.tried()
+        except Permanent as error:
+            return await one.buried(str(error))
+        except Transient as error:
+            if activity.info().attempt <= request.terms.confirm_retries:
+                raise
+            return await one.unanswered(str(error))
+        if activity.info().attempt == 1 and request.attempts == 0:
+            await self.hooks(letter)
+        return attempt
+
+
+@dataclass(frozen=True)
+class _One:
+    """One letter on its way."""
+
+    by: DeliverLetter
+    request: DeliverInput
+    mailbox: Mailbox
+
+    async def tried(self) -> Attempt:
+        letter = self.request.letter
+        interrupts = letter.delivery is Delivery.INTERRUPT
+        terminal = await self.by.reach.terminal(self.mailbox) if interrupts else None
+        async with self.by.news.subscribe(event_owner(letter.to)) as news:
+            placed = await self.placed(terminal)
+            if placed.state in ENDED:
+                return _over(placed.state)
+            if why := await self.why_not_now(placed):
+                return await self.queued(why)
+            if placed.failures >= self.mailbox.breaker.failures:
+                placed = await self.placed(terminal, circuit_opens=ALWAYS)
+            if terminal:
+                return await self.interrupted(terminal, placed)
+            if placed.events:
+                return await self.confirmed_by_session(news)
+        if interrupts and (channel := await self.by.reach.hand_over(self.mailbox, [letter])):
+            return await self.arrived(channel)
+        return await self.queued(None)
+
+    async def placed(self, terminal: str | None, circuit_opens: int | None = None) -> Placed:
+        return await self.by.letters.place(
+            Placing(
+                letter=self.request.letter,
+                step=self.request.step,
+                attempt=activity.info().attempt - 1,
+                push=terminal is None,
+                trying=terminal is not None,
+                all_sessions=self.mailbox.sessions is Sessions.ALL,
+                circuit_opens=circuit_opens or self.mailbox.breaker.failures,
+            )
+        )
+
+    async def why_not_now(self, placed: Placed) -> str | None:
+        if placed.paused:
+            return "Processing is switched off."
+        if placed.failures < self.mailbox.breaker.failures or await self.may_try(placed):
+            return None
+        return "The recipient failed again and again; it is left alone for a while."
+
+    async def may_try(self, placed: Placed) -> bool:
+        circuit = Circuit(
+            failures=placed.failures,
+            opened_at=placed.opened_at,
+            probing_since=placed.probing_since,
+        )
+        return await may_try_now(self.by.letters, self.mailbox, circuit)
+
+    async def interrupted(self, terminal: str, placed: Placed) -> Attempt:
+        """A letter that was read meanwhile interrupts nobody."""
+        if not placed.read:
+            await self.by.reach.interrupt(terminal, self.request.letter)
+        return await self.arrived(Channel.TMUX)
+
+    async def confirmed_by_session(self, news: asyncio.Queue[MailEvent]) -> Attempt:
+        letter, within = self.request.letter, self.request.terms.confirm_within
+        if await confirmed(news, letter.id, within):
+            return _over(LetterState.DELIVERED)
+        state = await self.by.letters.state(letter.id)
+        if state in ARRIVED:
+            return _over(state)
+        raise Transient(f"The session did not confirm within {within.total_seconds():g} s.")
+
+    async def arrived(self, channel: Channel) -> Attempt:
+        state = await self.move(LetterState.DELIVERED, Event.ROUTED, channel=channel)
+        await self.reached(ok=True)
+        return Attempt(result=Result.ARRIVED, state=state, channel=channel)
+
+    async def queued(self, why: str | None) -> Attempt:
+        """It waits in the inbox, if there is room."""
+        queue, letter = self.mailbox.offline_queue, self.request.letter
+        if not queue.enabled:
+            return await self.buried("Nobody is online, and letters don't wait for this address.")
+        depth = await self.by.letters.depth(letter.to)
+        if depth > queue.max_queue_size:
+            if queue.overflow is not Overflow.DROP_OLDEST:
+                return await self.buried(f"{depth - 1} letters wait already; the queue is full.")
+            await self.drop_oldest(queue.max_queue_size)
+        state = await self.move(LetterState.QUEUED, Event.QUEUED, reason=why, waits=True)
+        if state in ENDED:
+            return _over(state)
+        if await self.worth_a_drain():
+            await self.by.flows.drain(letter.to, gathers=True)
+        return Attempt(result=Result.WAITS, state=state, error=why)
+
+    async def worth_a_drain(self) -> bool:
+        """Somebody takes letters without a session, can be told, or has come meanwhile."""
+        box = self.mailbox
+        return bool(
+            box.webhook
+            or box.command
+            or await self.by.letters.online(box.address)
+            or (box.notification is Notification.ONCE and await self.by.reach.terminal(box))
+        )
+
+    async def drop_oldest(self, most: int) -> None:
+        to = self.request.letter.to
+        for oldest in await self.by.letters.oldest(to, most):
+            reason = f"More than {most} letters waited for {to}; the oldest gave way."
+            await self.by.flows.tell_letter(oldest, "bury", reason)
+
+    async def unanswered(self, error: str) -> Attempt:
+        """All tries of this attempt failed: later again, unless it was the last."""
+        await self.reached(ok=False)
+        failed, terms = self.request.attempts + 1, self.request.terms
+        if failed > terms.retries:
+            return await self.buried(f"Given up after {failed} attempts. {error}", failed)
+        state = await self.move(
+            LetterState.RETRYING,
+            Event.ROUTING_FAILED,
+            reason=error,
+            attempts=failed,
+            retry_at=datetime.now(UTC) + retry_pause(terms, failed),
+            waits=True,
+        )
+        if state in ENDED:
+            return _over(state)
+        return Attempt(result=Result.UNANSWERED, state=state, error=error)
+
+    async def buried(self, reason: str, attempts: int | None = None) -> Attempt:
+        state = await self.move(
+            LetterState.DEAD_LETTER,
+            Event.DEAD,
+            reason=reason,
+            attempts=self.request.attempts if attempts is None else attempts,
+        )
+        if state in ENDED:
+            return _over(state)
+        return Attempt(result=Result.DEAD, state=state, error=reason)
+
+    async def move(
+        self,
+        state: LetterState,
+        event: Event,
+        *,
+        reason: str | None = None,
+        attempts: int | None = None,
+        retry_at: datetime | None = None,
+        waits: bool = False,
+        channel: Channel | None = None,
+    ) -> LetterState:
+        request = self.request
+        move = Move(
+            id=request.letter.id,
+            step=request.step,
+            state=state,
+            event=event,
+            reason=reason,
+            attempts=request.attempts if attempts is None else attempts,
+            retry_at=retry_at,
+            waits=waits,
+            channel=channel,
+        )
+        return await self.by.letters.move(move, request.letter.to)
+
+    async def reached(self, *, ok: bool) -> None:
+        opens = self.mailbox.breaker.failures
+        await self.by.letters.reached(self.mailbox.address, ok=ok, opens=opens)
+
+
+def _over(state: LetterState) -> Attempt:
+    return Attempt(result=Result.ARRIVED, state=state)
