@@ -3,12 +3,12 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import TypeVar
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mailroom.adapters.retry_after import retry_after
 from mailroom.ports import Permanent, Transient
 
 # Models think long before the first byte. The step itself may take 90 s
@@ -16,7 +16,6 @@ from mailroom.ports import Permanent, Transient
 CALL_SECONDS = 75.0
 CONNECT_SECONDS = 10.0
 LARGEST_ANSWER = 1 << 20
-LONGEST_PAUSE = timedelta(minutes=10)
 
 # RFC 9110 §15.5.9 and RFC 6585 §4 ask for another try; 425 is RFC 8470 §5.2.
 _TRY_AGAIN = frozenset({408, 425, 429})
@@ -93,7 +92,7 @@ class AiService:
         status = response.status_code
         sentence = f"{self.name} answered {status}{_code(data)}"
         if status in _TRY_AGAIN or response.is_server_error:
-            raise Transient(f"{sentence}.", retry_after=_retry_after(response))
+            raise Transient(f"{sentence}.", retry_after=retry_after(response))
         raise Permanent(f"{sentence}; check {' and '.join(self._settings)}.")
 
 
@@ -114,11 +113,3 @@ def _code(data: bytes) -> str:
         return ""
     code = str(error.code or error.type or "")
     return f" ({code})" if re.fullmatch(r"[a-z][a-z_]{2,59}", code) else ""
-
-
-def _retry_after(response: httpx.Response) -> timedelta | None:
-    """RFC 9110 §10.2.3, in seconds; dates are left to our own pauses."""
-    seconds = response.headers.get("retry-after", "")
-    if not re.fullmatch(r"\d{1,6}", seconds):
-        return None
-    return min(timedelta(seconds=int(seconds)), LONGEST_PAUSE)

@@ -288,6 +288,11 @@ def _secret_in(variable: str) -> SecretStr:
     return SecretStr(value)
 
 
+def bare_environment() -> dict[str, str]:
+    """What a program of the user's own needs of ours; no secret is in it."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+
+
 def _first_problem(error: ValidationError, *, upper: bool = False) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     name = ".".join(str(part) for part in first["loc"])

@@ -1,9 +1,7 @@
 """What is typed into an agent's terminal: one line about its mail, harmless wherever it lands."""
 
-import re
-
 from mailroom.models.agent_mail import Priority
-from mailroom.models.text import one_line
+from mailroom.models.text import one_line, unescaped
 
 MOST_SUBJECT = 120
 MOST_LINE = 1_000
@@ -19,9 +17,6 @@ _MEANS_NOTHING = str.maketrans(
     {"'": "’", '"': "”", "`": "’", "\\": "/", ";": ",", "&": "+", "|": "/"}
     | {"(": "[", ")": "]", "<": "‹", ">": "›", "$": None, "!": None}
 )
-# ECMA-48 §5.4 (control sequences) and §8.3.89 (operating system commands): without their first
-# character, which is a control, the rest would stay as text.
-_ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*")
 
 
 def nudge_line(sender: str, subject: str, letter_id: str, priority: Priority) -> str:
@@ -45,7 +40,7 @@ def batch_line(priorities: list[Priority]) -> str:
 
 def typeable(line: str) -> str:
     """One line without control characters: nothing in it is a key, an escape or an Enter."""
-    return one_line(_ESCAPES.sub("", line), MOST_LINE)
+    return one_line(unescaped(line), MOST_LINE)
 
 
 def _harmless(text: str, limit: int | None = None) -> str:

@@ -13,6 +13,8 @@ _BLANKS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f"
     "\uffa0\U000e0000-\U000e0fff]"
 )
+# ECMA-48 §5.4 (control sequences) and §8.3.89 (operating system commands).
+_ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*")
 
 
 def printable(text: str) -> str:
@@ -32,6 +34,11 @@ def visible(text: str) -> str:
     """
     kept = (c for c in text if c.isspace() or unicodedata.category(c) not in {"Cc", "Cf", "Cs"})
     return _BLANKS.sub("", "".join(kept))
+
+
+def unescaped(text: str) -> str:
+    """Without escape sequences of terminals: what `visible` would leave of them is no text."""
+    return _ESCAPES.sub("", text)
 
 
 def one_line(text: str, limit: int | None = None) -> str:
