@@ -128,6 +128,7 @@ class Settings(BaseSettings):
     mailroom_rows_days: Annotated[int, AfterValidator(_long_enough)] = 400
     mailroom_db_pool: Annotated[int, Field(gt=0)] = 10
     mailroom_sms_per_minute: Annotated[int, Field(gt=0)] = 60
+    mailroom_tmux_socket: str | None = None
     mailroom_log_level: str = "INFO"
     mailroom_logs_dir: Path | None = None
 
@@ -232,6 +233,12 @@ class ConfigFile(Frozen):
         return self
 
 
+def webhook_secrets(agents: AgentsSection) -> dict[str, str]:
+    """What agents' webhooks are signed with, by the name of the variable."""
+    names = {each.webhook_secret_env for each in agents.mailboxes if each.webhook_secret_env}
+    return {name: _secret_in(name).get_secret_value() for name in sorted(names)}
+
+
 def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
@@ -284,7 +291,7 @@ def _secret_in(variable: str) -> SecretStr:
     # Not a setting: its name is the user's choice.
     value = os.environ.get(variable) or dotenv_values(".env").get(variable)
     if not value:
-        raise BadConfiguration(f"{variable} is not set, which mailroom.toml names as a password.")
+        raise BadConfiguration(f"{variable} is not set, which mailroom.toml names.")
     return SecretStr(value)
 
 

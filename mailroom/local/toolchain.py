@@ -17,7 +17,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 from rich.console import Console
 
-from mailroom.local import dovecot, recipes
+from mailroom.local import dovecot, recipes, tmux
 from mailroom.local.browser import HOW_TO_INSTALL, chromium, chromium_or_debians
 from mailroom.local.progress import GaveUp, after, run
 from mailroom.local.recipes import Recipe
@@ -150,7 +150,9 @@ async def _report(cache: Path | None, *, tests: bool, required: bool) -> int:
     _say("Chromium", browser or f"missing, so the page tests cannot run: {HOW_TO_INSTALL}")
     imap = await dovecot.dovecot_or_debians()
     _say("Dovecot", imap or f"missing, so the IMAP tests cannot run: {dovecot.HOW_TO_INSTALL}")
-    return 1 if required and None in (browser, imap) else 0
+    agents = await tmux.tmux_or_debians()
+    _say("tmux", agents or f"missing, so tests of agents cannot run: {tmux.HOW_TO_INSTALL}")
+    return 1 if required and None in (browser, imap, agents) else 0
 
 
 def _say(name: str, what: Path | str) -> None:
