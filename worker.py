@@ -2,7 +2,7 @@
 they meet."""
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,35 +15,47 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.ask_again import AskAgain
+from activities.deliver_letter import DeliverLetter
 from activities.draft_reply import DraftReply
+from activities.drain_mailbox import DrainMailbox
 from activities.heartbeats import Heartbeats
+from activities.nudge_again import NudgeAgain
 from activities.poll_inbox import PollInbox
 from activities.postpone import Postpone
+from activities.reach import Reach
 from activities.record import Record
 from activities.remove_old import RemoveOld
 from activities.say import Say
+from activities.scan_mailboxes import ScanMailboxes
 from activities.send_reply import SendReply
+from activities.settle_letter import SettleLetter
 from activities.tell_lost_text import TellLostText
+from activities.tell_overseer import TellOverseer
 from activities.text_owner import TextOwner
 from activities.watch_mailbox import WatchMailbox
 from activities.write_owner import WriteOwner
 from mailroom.adapters import schedules, temporal, twilio
 from mailroom.adapters.blobs import ObstoreBlobs
+from mailroom.adapters.command_hook import CommandHook, run_hooks
 from mailroom.adapters.drafters import drafter_of, drafts_by_ai, fallback_of
 from mailroom.adapters.email_monitor import EmailMonitor
 from mailroom.adapters.executions import TemporalExecutions
 from mailroom.adapters.http import http_client
 from mailroom.adapters.imap import ImapSource
+from mailroom.adapters.letter_webhook import LetterWebhook
 from mailroom.adapters.links import SignedLinks
 from mailroom.adapters.mailboxes import mailboxes_of
 from mailroom.adapters.postgres import engine
 from mailroom.adapters.postgres.emails import PostgresEmails
 from mailroom.adapters.postgres.history import PostgresHistory
+from mailroom.adapters.postgres.letters import PostgresLetters
+from mailroom.adapters.postgres.listen import EventFeed
 from mailroom.adapters.postgres.mailboxes import PostgresMailboxes
 from mailroom.adapters.postgres.markers import PostgresMarkers
 from mailroom.adapters.postgres.monitored import PostgresMonitored
 from mailroom.adapters.postgres.outage import StoreOutages
 from mailroom.adapters.postgres.retention import PostgresRetention
+from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.schedules import Repeated
 from mailroom.adapters.settings import (
@@ -52,30 +64,47 @@ from mailroom.adapters.settings import (
     Settings,
     load_config_file,
     owners_of,
+    webhook_secrets,
 )
 from mailroom.adapters.sms_gateway import GatewayTexter
 from mailroom.adapters.smtp.configured import own_submission, submission_of
 from mailroom.adapters.smtp.routes import RoutedMailer
 from mailroom.adapters.smtp.submission import SmtpMailer
+from mailroom.adapters.tmux import Tmux
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.intake import Intake
+from mailroom.bridge.letter_flows import LetterFlows
 from mailroom.bridge.mailbox_watches import watch_mailboxes
+from mailroom.local.beside import beside
+from mailroom.models.agent_config import AgentsSection
+from mailroom.models.agent_mail import Priority, ScanInput
 from mailroom.models.drafting import DraftsSection
-from mailroom.models.names import INBOX_POLL, MAIL_TASK_QUEUE, RETENTION
+from mailroom.models.names import (
+    INBOX_POLL,
+    MAIL_TASK_QUEUE,
+    MAILBOX_SCAN,
+    RETENTION,
+)
 from mailroom.ports import Drafter, Texter
+from workflows.agent_mail import AgentMailWorkflow
 from workflows.arguments import CheckedArguments
 from workflows.email_reply import EmailReplyWorkflow
 from workflows.inbox_poll import InboxPollWorkflow
 from workflows.lost_text import LostTextWorkflow
+from workflows.mailbox_drain import MailboxDrainWorkflow
+from workflows.mailbox_scan import MailboxScanWorkflow
 from workflows.mailbox_watch import MailboxWatchWorkflow
 from workflows.owner_notice import OwnerNoticeWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.sandbox import sandbox
 
 WORKFLOWS = [
+    AgentMailWorkflow,
     EmailReplyWorkflow,
     InboxPollWorkflow,
     LostTextWorkflow,
+    MailboxDrainWorkflow,
+    MailboxScanWorkflow,
     MailboxWatchWorkflow,
     OwnerNoticeWorkflow,
     RetentionWorkflow,
@@ -86,7 +115,8 @@ GRACEFUL_STOP = timedelta(seconds=30)
 # A waiting workflow costs about 0.15 MiB while cached; one beyond is replayed when it is asked,
 # which takes about 10 ms more.
 CACHED_WORKFLOWS = 40
-CONCURRENT_ACTIVITIES = 50
+# A letter waits in its step for the recipient to confirm it, five seconds at most.
+CONCURRENT_ACTIVITIES = 200
 HEARTBEAT_EVERY = timedelta(seconds=5)
 DAY = timedelta(days=1)
 
@@ -104,6 +134,8 @@ class Adapters:
     drafts: DraftsSection
     links: SignedLinks
     owners: Mapping[str, OwnerSection]
+    agents: AgentsSection
+    feed: EventFeed
 
 
 def database_url(settings: Settings) -> URL:
@@ -140,7 +172,8 @@ async def connected(
         tls=settings.temporal_tls,
         lazy=lazy,
     )
-    async with http_client() as http:
+    feed = EventFeed(database)
+    async with http_client() as http, beside(feed.run()):
         try:
             yield Adapters(
                 client=client,
@@ -152,6 +185,8 @@ async def connected(
                 drafts=config.drafts,
                 links=SignedLinks(link_secret, settings.public_url),
                 owners=owners,
+                agents=config.agents,
+                feed=feed,
             )
         finally:
             await engines.dispose()
@@ -239,9 +274,33 @@ def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any
         Say(texts, texter, owners).say,
         WriteOwner(mailer, adapters.links, owners).write_owner,
         TellLostText(texts, mailer, owners).tell_lost_text,
+        *_letters(adapters, Say(texts, texter, owners), settings),
         *_polling(adapters, settings),
         _watching(adapters, settings).watch_mailbox,
         _removing(adapters, settings).remove_old,
+    ]
+
+
+def _letters(adapters: Adapters, say: Say, settings: Settings) -> list[Callable[..., Any]]:
+    agents, write = adapters.agents, adapters.engines.write
+    letters = PostgresLetters(write)
+    flows = LetterFlows(adapters.client, agents)
+    reach = Reach(
+        Tmux(settings.mailroom_tmux_socket),
+        LetterWebhook(adapters.http),
+        CommandHook(),
+        adapters.blobs,
+        webhook_secrets(agents),
+    )
+    return [
+        DeliverLetter(
+            letters, adapters.feed, reach, flows, agents, partial(run_hooks, agents.hooks)
+        ).deliver_letter,
+        DrainMailbox(letters, adapters.feed, reach, flows, agents).drain_mailbox,
+        ScanMailboxes(letters, PostgresSessions(write), flows, agents).scan_mailboxes,
+        SettleLetter(letters).settle_letter,
+        NudgeAgain(letters, reach, agents).nudge_again,
+        TellOverseer(say, adapters.owners, agents.overseer_owner).tell_overseer,
     ]
 
 
@@ -303,6 +362,23 @@ async def keep_schedules(client: Client, settings: Settings) -> None:
     # A machine that sleeps at midnight does it when it wakes up.
     daily = Repeated(RETENTION, RetentionWorkflow.run, DAY, "removes what is too old", catch_up=DAY)
     await _keep(client, daily, wanted=bool(settings.periods))
+    await keep_scans(client, load_config_file(settings.mailroom_config).agents)
+
+
+async def keep_scans(client: Client, agents: AgentsSection) -> None:
+    """One for all priorities, and one for each that is looked after at another pace."""
+    own = [each for each in Priority if agents.scan_pause(each) != agents.scan_every]
+    common = [each for each in Priority if each not in own]
+    await _keep(client, _scan(MAILBOX_SCAN, agents.scan_every, common), wanted=bool(common))
+    for each in Priority:
+        scan = _scan(f"{MAILBOX_SCAN}-{each}", agents.scan_pause(each), [each])
+        await _keep(client, scan, wanted=each in own)
+
+
+def _scan(schedule: str, every: timedelta, priorities: Sequence[Priority]) -> Repeated:
+    note = "looks for letters that should have gone on"
+    wanted = ScanInput(priorities=tuple(priorities))
+    return Repeated(schedule, MailboxScanWorkflow.run, every, note, arguments=(wanted,))
 
 
 async def _keep(client: Client, repeated: Repeated, *, wanted: bool) -> None:

@@ -229,8 +229,8 @@ class _One:
         return await self.by.letters.move(move, request.letter.to)
 
     async def reached(self, *, ok: bool) -> None:
-        opens = self.mailbox.breaker.failures
-        await self.by.letters.reached(self.mailbox.address, ok=ok, opens=opens)
+        terms = self.mailbox.breaker
+        await self.by.letters.reached(self.mailbox.address, ok=ok, terms=terms)
 
 
 def _over(state: LetterState) -> Attempt:

@@ -133,8 +133,8 @@ class _Drain:
         await self.by.letters.tell(self.mailbox.address, self.id, event, detail)
 
     async def reached(self, *, ok: bool) -> None:
-        opens = self.mailbox.breaker.failures
-        await self.by.letters.reached(self.mailbox.address, ok=ok, opens=opens)
+        terms = self.mailbox.breaker
+        await self.by.letters.reached(self.mailbox.address, ok=ok, terms=terms)
 
 
 def _letter(waiting: Waiting, to: str) -> Letter:

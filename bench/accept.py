@@ -48,9 +48,8 @@ async def context_in(on_exit: AsyncExitStack, folder: Path) -> Context:
     database = await dev.servers(on_exit, settings, folder)
     adapters = await on_exit.enter_async_context(connected(settings, database, "links"))
     await temporal.add_search_attributes(adapters.client, ALL)
-    feed = await on_exit.enter_async_context(serving.listening(database))
     held = Secrets(token="bench", webhook=None, session="session")
-    return serving.bridge_context(adapters, settings, held, feed)
+    return serving.bridge_context(adapters, settings, held)
 
 
 async def rate(accept: Accept, mails: int) -> float:

@@ -29,7 +29,7 @@ from mailroom.models.agent_mail import (
     Waiting,
 )
 from mailroom.models.arrival import Accepted, Arrival
-from mailroom.models.breaker import Circuit
+from mailroom.models.breaker import BreakerTerms, Circuit
 from mailroom.models.email_reply import Draft, MailRef
 from mailroom.models.events import MailEvent
 from mailroom.models.mailbox import Cursor, Folder, Found, Mailbox, Reading
@@ -339,7 +339,7 @@ class LetterStore(Protocol):
     async def claim_probe(self, address: str, free_after: float) -> bool:
         """Whether the caller may try a recipient whose circuit is half open; seconds."""
 
-    async def reached(self, address: str, *, ok: bool, opens: int) -> None:
+    async def reached(self, address: str, *, ok: bool, terms: BreakerTerms) -> None:
         """What an attempt says of the recipient's circuit."""
 
     async def tell(self, address: str, about: str, event: Event, detail: dict[str, object]) -> None:

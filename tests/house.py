@@ -117,10 +117,9 @@ async def idle_house_on(
     """Without a worker: `at_work` starts one."""
     async with connected(settings, database, "links") as adapters:
         await temporal.add_search_attributes(adapters.client, ALL)
-        async with serving.listening(database) as feed:
-            secrets = Secrets(token=TOKEN, webhook=WEBHOOK_SECRET, session="session")
-            context = serving.bridge_context(adapters, settings, secrets, feed)
-            yield House(env, env.client, adapters, context, settings, gateway, sink)
+        secrets = Secrets(token=TOKEN, webhook=WEBHOOK_SECRET, session="session")
+        context = serving.bridge_context(adapters, settings, secrets)
+        yield House(env, env.client, adapters, context, settings, gateway, sink)
 
 
 async def another_database(database: URL, name: str) -> URL:

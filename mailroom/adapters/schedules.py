@@ -26,13 +26,14 @@ CATCH_UP = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class Repeated:
-    """A workflow without arguments, started every so often, never twice at once."""
+    """A workflow, started every so often, never twice at once."""
 
     id: str
     workflow: Callable[..., Awaitable[object]]
     every: timedelta
     note: str
     catch_up: timedelta = CATCH_UP
+    arguments: tuple[object, ...] = ()
 
 
 async def keep(client: Client, wanted: Repeated) -> None:
@@ -61,6 +62,7 @@ def _schedule(wanted: Repeated) -> Schedule:
     return Schedule(
         action=ScheduleActionStartWorkflow(
             wanted.workflow,
+            args=list(wanted.arguments),
             id=wanted.id,
             task_queue=MAIL_TASK_QUEUE,
             static_summary=wanted.note,

@@ -8,17 +8,24 @@ from functools import cached_property
 from fastapi import Request
 
 from mailroom.adapters.links import SignedLinks
+from mailroom.adapters.postgres.agents import PostgresAgents
 from mailroom.adapters.postgres.analytics import PostgresAnalytics
+from mailroom.adapters.postgres.letters import PostgresLetters
 from mailroom.adapters.postgres.listen import EventFeed
 from mailroom.adapters.postgres.retention import PostgresRetention
+from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
+from mailroom.bridge.errands import Errands
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.forgetting import Forgetting
 from mailroom.bridge.handover import Handover
 from mailroom.bridge.intake import Intake
+from mailroom.bridge.letter_flows import LetterFlows
+from mailroom.bridge.post_office import PostOffice
 from mailroom.bridge.reception import Reception
+from mailroom.models.agent_config import AgentsSection
 from mailroom.models.owner import Owner
 from mailroom.models.retention import Kept
 from mailroom.ports import Blobs
@@ -58,6 +65,11 @@ class Context:
     analytics: PostgresAnalytics
     retention: PostgresRetention
     texts: PostgresTexts
+    letters: PostgresLetters
+    letter_flows: LetterFlows
+    sessions: PostgresSessions
+    known_agents: PostgresAgents
+    agents: AgentsSection
     feed: EventFeed
     blobs: Blobs
     links: SignedLinks
@@ -68,11 +80,18 @@ class Context:
     public_url: str = ""
     temporal_ui: str | None = None
     https: bool = False
+    errands: Errands = field(default_factory=Errands)
     store_healthy: Callable[[], Awaitable[bool]] = field(default=_true)
 
     @cached_property
     def reception(self) -> Reception:
         return Reception(self.intake, self.handover)
+
+    @cached_property
+    def office(self) -> PostOffice:
+        return PostOffice(
+            self.letter_flows, self.letters, self.known_agents, self.blobs, self.agents
+        )
 
     @cached_property
     def by_phone(self) -> Mapping[str, str]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from mailroom.adapters.postgres.texts import InboundText
-from mailroom.bridge import receipts
+from mailroom.bridge import letters, receipts
 from mailroom.bridge.context import Context
 from mailroom.bridge.conversation import Answer, Conversation
 from mailroom.models.spool import (
@@ -11,6 +11,7 @@ from mailroom.models.spool import (
     URGENT,
     Kind,
     Message,
+    SpooledLetter,
     SpooledMail,
     SpooledReceipt,
     SpooledText,
@@ -19,7 +20,7 @@ from mailroom.models.spool import (
 # The webhook answers within 3 s whatever happens behind it.
 TEXT_SECONDS = 2.9
 RECEIPT_SECONDS = 8.0
-DELIVERED = (Kind.TEXT, Kind.RECEIPT, Kind.MAIL)
+DELIVERED = (Kind.TEXT, Kind.RECEIPT, Kind.MAIL, Kind.LETTER)
 """Kinds that have a way on; others wait in the spool."""
 
 
@@ -32,8 +33,8 @@ async def deliver(the: Context, message: Message, queued_at: datetime) -> None:
             await hear(the, message, queued_at)
         case SpooledReceipt():
             await take_receipt(the, message)
-        case _:
-            raise AssertionError(f"{message.kind} is not delivered")
+        case SpooledLetter():
+            await letters.accept(the, message.message, queued_at)
 
 
 async def hear(the: Context, text: SpooledText, said_at: datetime | None = None) -> Answer:

@@ -10,17 +10,15 @@ from mailroom.adapters.postgres.agents import PostgresAgents
 from mailroom.adapters.postgres.letters import PostgresLetters
 from mailroom.bridge.letter_flows import LetterFlows
 from mailroom.models.agent_addresses import (
-    OVERSEER,
     address_of,
     is_announcement,
     is_group,
-    members_of,
-    nearest,
     recipient_of,
 )
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_handling import Overflow
 from mailroom.models.agent_mail import INLINE_BYTES, AgentMailInput, Letter
+from mailroom.models.agent_recipients import recipients_of
 from mailroom.models.agent_rules import Routed
 from mailroom.models.new_letter import NewLetter
 from mailroom.ports import Blobs
@@ -29,14 +27,12 @@ AT_ONCE = 16
 
 
 class Unsendable(Exception):
-    """A letter can't be sent as it is; the message says what to correct."""
+    """A letter can't be sent as it is; the message says what to correct, `nearest` which
+    addresses may have been meant."""
 
-
-class UnknownAddress(Unsendable):
-    def __init__(self, address: str, near: Sequence[str]) -> None:
-        hint = f"; did you mean {' or '.join(near)}?" if near else "."
-        super().__init__(f"Nobody has the address {address}{hint}")
-        self.nearest = tuple(near)
+    def __init__(self, sentence: str, nearest: Sequence[str] = ()) -> None:
+        super().__init__(sentence)
+        self.nearest = tuple(nearest)
 
 
 class TooLong(Unsendable):
@@ -99,26 +95,12 @@ class PostOffice:
         """Those of a group, those under an announcement, or the one."""
         try:
             wanted = recipient_of(to)
+            if not (is_group(wanted) or is_announcement(wanted)) and await self.is_known(wanted):
+                return [wanted]
+            known = {*self.agents.known, *await self.known.all()}
+            return list(recipients_of(wanted, self.agents.groups, known, sender))
         except ValueError as error:
-            raise Unsendable(f"{error}.") from error
-        if is_group(wanted):
-            return self.members(wanted, sender)
-        if is_announcement(wanted):
-            known = {*self.agents.known, *await self.known.all()} - {OVERSEER}
-            if found := members_of(wanted, known, sender):
-                return found
-            raise UnknownAddress(wanted, ())
-        if not await self.is_known(wanted):
-            everybody = {*self.agents.known, *await self.known.all()}
-            raise UnknownAddress(wanted, nearest(wanted, everybody))
-        return [wanted]
-
-    def members(self, group: str, sender: str) -> list[str]:
-        if group not in self.agents.groups:
-            raise UnknownAddress(group, nearest(group, self.agents.groups))
-        if members := [each for each in self.agents.groups[group] if each != sender]:
-            return members
-        raise Unsendable(f"The group {group} has no other member than {sender}.")
+            raise Unsendable(_sentence(error), getattr(error, "nearest", ())) from error
 
     async def is_known(self, address: str) -> bool:
         if address in self.agents.known or address in self._seen:
@@ -168,4 +150,8 @@ def sender_of(text: str) -> str:
     try:
         return address_of(text)
     except ValueError as error:
-        raise Unsendable(f"{error}.") from error
+        raise Unsendable(_sentence(error)) from error
+
+
+def _sentence(error: ValueError) -> str:
+    return f"{str(error).rstrip('.')}."

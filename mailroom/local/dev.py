@@ -116,9 +116,8 @@ async def edges(
     listener: socket,
 ) -> int:
     """HTTP and SMTP; the port of the latter."""
-    feed = await on_exit.enter_async_context(serving.listening(database))
     held = _secrets(settings)
-    context = serving.bridge_context(adapters, settings, held, feed, _temporal_ui(settings))
+    context = serving.bridge_context(adapters, settings, held, _temporal_ui(settings))
     handset = phone.Phone(
         settings.mailroom_data_dir / "phone.jsonl",
         _numbers(adapters),

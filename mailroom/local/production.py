@@ -68,8 +68,7 @@ async def bridging(settings: Settings, *, smtp: bool) -> AsyncIterator[list[str]
         adapters = await on_exit.enter_async_context(
             connected(settings, database, link_secret, lazy=True)
         )
-        feed = await on_exit.enter_async_context(serving.listening(database))
-        context = serving.bridge_context(adapters, settings, held, feed)
+        context = serving.bridge_context(adapters, settings, held)
         app = create_app(context)
         await on_exit.enter_async_context(serving.served(app, listener))
         await on_exit.enter_async_context(serving.forwarding(app))

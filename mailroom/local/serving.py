@@ -7,12 +7,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy import URL
 
+from mailroom.adapters.postgres.agents import PostgresAgents
 from mailroom.adapters.postgres.analytics import PostgresAnalytics
 from mailroom.adapters.postgres.forgetting import PostgresForgetting
-from mailroom.adapters.postgres.listen import EventFeed
+from mailroom.adapters.postgres.letters import PostgresLetters
 from mailroom.adapters.postgres.retention import PostgresRetention
+from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
@@ -22,6 +23,7 @@ from mailroom.bridge.context import Context, Limits, Secrets
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.forgetting import Forgetting
 from mailroom.bridge.handover import Handover
+from mailroom.bridge.letter_flows import LetterFlows
 from mailroom.local.beside import beside
 from mailroom.local.inbound import PortTaken
 from worker import Adapters, inbox
@@ -35,7 +37,6 @@ def bridge_context(
     adapters: Adapters,
     settings: Settings,
     secrets: Secrets,
-    feed: EventFeed,
     temporal_ui: str | None = None,
 ) -> Context:
     flows = ReplyFlows(adapters.client)
@@ -51,7 +52,12 @@ def bridge_context(
         analytics=PostgresAnalytics(adapters.engines.read, adapters.blobs),
         retention=PostgresRetention(adapters.engines.read),
         texts=PostgresTexts(adapters.engines.write),
-        feed=feed,
+        letters=PostgresLetters(adapters.engines.write),
+        letter_flows=LetterFlows(adapters.client, adapters.agents),
+        sessions=PostgresSessions(adapters.engines.write),
+        known_agents=PostgresAgents(adapters.engines.write),
+        agents=adapters.agents,
+        feed=adapters.feed,
         blobs=adapters.blobs,
         links=adapters.links,
         owners=adapters.owners,
@@ -62,14 +68,6 @@ def bridge_context(
         temporal_ui=temporal_ui,
         https=settings.public_url.startswith("https:"),
     )
-
-
-@asynccontextmanager
-async def listening(database: URL) -> AsyncIterator[EventFeed]:
-    """An event feed that runs as long as the block."""
-    feed = EventFeed(database)
-    async with beside(feed.run()):
-        yield feed
 
 
 class _Server(uvicorn.Server):

@@ -223,6 +223,16 @@ class Placed(Frozen):
     probing_since: AwareDatetime | None = None
 
 
+class LetterOutcome(Frozen):
+    """What has become of a letter so far."""
+
+    id: str
+    to: str
+    status: LetterState
+    session_id: str | None
+    error: str | None
+
+
 class Waiting(Frozen):
     """A letter in the inbox whose workflow rests."""
 

@@ -11,6 +11,7 @@ RETENTION = "retention"
 """Schedule that removes what is too old."""
 
 MAILBOX_SCAN = "mailbox-scan"
+"""Schedule that looks for letters that should have gone on."""
 
 REASON_SEND_UNKNOWN = "send_unknown"
 REASON_BY_OWNER = "by owner"
@@ -43,11 +44,6 @@ def agent_mail_id(letter_id: str) -> str:
 
 def drain_id(address: str) -> str:
     return f"drain/{_short_hash(address)}"
-
-
-def mailbox_scan_id(seconds: float) -> str:
-    """Schedule that looks for letters that should have gone on."""
-    return f"{MAILBOX_SCAN}-{seconds:g}s"
 
 
 def _short_hash(*parts: str) -> str:

@@ -274,8 +274,8 @@ async def test_a_word_that_comes_with_the_end_of_the_wait_counts(
     """Both wait for a worker and reach the workflow at once: who is told yes is obeyed."""
     house = dev_house
     hasty = house.settings.model_copy(update={"user_response_timeout": 5})
-    secrets, feed = house.context.secrets, house.context.feed
-    intake = serving.bridge_context(house.adapters, hasty, secrets, feed).intake
+    secrets = house.context.secrets
+    intake = serving.bridge_context(house.adapters, hasty, secrets).intake
     async with house.at_work():
         raw = mail(sender=f"{marker}@example.com", subject=f"Hi {marker}")
         accepted = await intake.accept(Arrival(raw, None, (OWNER,)))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -11,6 +12,7 @@ from mailroom.models.agent_mail import (
     Channel,
     Event,
     Letter,
+    LetterOutcome,
     LetterState,
     Move,
     Placed,
@@ -19,7 +21,7 @@ from mailroom.models.agent_mail import (
     Waiting,
     event_owner,
 )
-from mailroom.models.breaker import CLOSED, Circuit
+from mailroom.models.breaker import CLOSED, BreakerTerms, Circuit, after
 
 PROCESSING = "agent-mail"
 """The switch of `mailroom daemon enable | disable`."""
@@ -56,6 +58,11 @@ class PostgresLetters:
         async with self._engine.connect() as connection:
             found = await connection.scalar(_STATE, {"id": letter_id})
         return LetterState(found) if found else None
+
+    async def outcomes(self, letters: Sequence[str]) -> list[LetterOutcome]:
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(_OUTCOMES, {"ids": list(letters)})).mappings()
+            return [LetterOutcome.model_validate(dict(row)) for row in rows]
 
     async def thread_of(self, letter_id: str) -> str | None:
         async with self._engine.connect() as connection:
@@ -152,13 +159,17 @@ class PostgresLetters:
         async with self._engine.connect() as connection:
             return await connection.scalar(_CLAIM_PROBE, values) is not None
 
-    async def reached(self, address: str, *, ok: bool, opens: int) -> None:
+    async def reached(self, address: str, *, ok: bool, terms: BreakerTerms) -> None:
         """What an attempt says of the recipient's circuit."""
-        async with self._engine.connect() as connection:
-            if ok:
+        if ok:
+            async with self._engine.connect() as connection:
                 await connection.execute(_REACHED, {"to": address})
-            else:
-                await connection.execute(_NOT_REACHED, {"to": address, "opens": opens})
+            return
+        async with self._engine.execution_options(isolation_level="READ COMMITTED").begin() as one:
+            row = (await one.execute(_LOCKED_CIRCUIT, {"to": address})).mappings().first()
+            if row:
+                now = after(Circuit.model_validate(dict(row)), False, datetime.now(UTC), terms)
+                await one.execute(_SET_CIRCUIT, {"to": address, **now.model_dump()})
 
     async def tell(self, address: str, about: str, event: Event, detail: dict[str, object]) -> None:
         """A line of the timeline that changes no letter."""
@@ -295,6 +306,9 @@ _MOVE = text("""
 """)
 
 _STATE = text("SELECT status FROM agent_mail WHERE id = :id")
+_OUTCOMES = text("""
+    SELECT id, "to", status, session_id, reason AS error FROM agent_mail WHERE id = ANY(:ids)
+""")
 _THREAD = text("SELECT thread FROM agent_mail WHERE id = :id")
 _UNREAD = text("""
     SELECT read_at IS NULL AND acknowledged_at IS NULL FROM agent_mail WHERE id = :id
@@ -391,10 +405,11 @@ _REACHED = text("""
     UPDATE agents SET failures = 0, opened_at = NULL, probing_since = NULL
     WHERE address = :to AND failures > 0
 """)
-_NOT_REACHED = text("""
-    UPDATE agents
-    SET failures = failures + 1, probing_since = NULL,
-        opened_at = CASE WHEN failures + 1 >= :opens THEN now() ELSE opened_at END
+_LOCKED_CIRCUIT = text("""
+    SELECT failures, opened_at, probing_since FROM agents WHERE address = :to FOR UPDATE
+""")
+_SET_CIRCUIT = text("""
+    UPDATE agents SET failures = :failures, opened_at = :opened_at, probing_since = :probing_since
     WHERE address = :to
 """)
 _TELL = text("""

@@ -180,8 +180,8 @@ _OPEN = """
            m."from" AS sender, m.subject, m.body, m.blob, m.priority, m.thread, m.reply_to,
            m.channel_id AS channel, m.sent_at, e.created_at
     FROM session_events e
-    JOIN sessions s USING (session_id) JOIN agent_mail m ON m.id = e.message_id
-    WHERE session_id = :session_id AND confirmed_at IS NULL
+    JOIN sessions s ON s.session_id = e.session_id JOIN agent_mail m ON m.id = e.message_id
+    WHERE e.session_id = :session_id AND e.confirmed_at IS NULL
     ORDER BY {order} LIMIT :most
 """
 _OPEN_BY_PRIORITY = text(_OPEN.format(order="m.priority DESC, m.sent_at, m.number"))

@@ -1,0 +1,129 @@
+"""A session's letters as they come: server-sent events, or a long poll."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse, format_sse_event
+
+from mailroom.bridge.agent_auth import Agent, AgentRoute
+from mailroom.bridge.auth import The
+from mailroom.bridge.context import Context
+from mailroom.bridge.pages_events import before, stopping
+from mailroom.bridge.sessions import the_session
+from mailroom.models.agent_mail import Event, event_owner
+from mailroom.models.events import MailEvent
+from mailroom.models.sessions import Pushed, Session
+
+router = APIRouter(tags=["sessions"], route_class=AgentRoute)
+
+AT_ONCE = 100
+LONGEST_POLL = 60
+# Below the idle time-outs of usual proxies.
+PING_SECONDS = 15.0
+PING = format_sse_event(comment="ping")
+
+
+@router.get("/sessions/{session_id}/events")
+async def events(
+    session_id: str,
+    request: Request,
+    the: The,
+    agent: Agent,
+    wait: Annotated[
+        float | None,
+        Query(ge=0, le=LONGEST_POLL, description="seconds; a JSON list instead of a stream"),
+    ] = None,
+) -> Response:
+    """Letters until they are confirmed (`message.received`), and what happens to those of this
+    address. A letter may come again with the same `event_id`."""
+    session = await the_session(the, agent, session_id)
+    if wait is not None:
+        return JSONResponse(await _polled(the, session, wait, stopping(request)))
+    stream = _Stream(the, session)
+    return EventSourceResponse(stream.events(stopping(request)))
+
+
+async def _polled(
+    the: Context, session: Session, wait: float, stop: asyncio.Event
+) -> list[dict[str, Any]]:
+    async with the.feed.subscribe(event_owner(session.address)) as news:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                while not (found := await _open(the, session)):
+                    event = await before(stop, news.get())
+                    if event is None:
+                        break
+                return [await _whole(the, each) for each in found]
+    return []
+
+
+async def _open(the: Context, session: Session) -> list[Pushed]:
+    by_priority = the.agents.enable_priority_processing
+    return await the.sessions.open(session.session_id, AT_ONCE, by_priority=by_priority)
+
+
+async def _whole(the: Context, pushed: Pushed) -> dict[str, Any]:
+    body = pushed.body
+    if body is None and pushed.blob:
+        body = (await the.blobs.get(pushed.blob)).decode()
+    return pushed.event(body or "")
+
+
+class _Stream:
+    def __init__(self, the: Context, session: Session) -> None:
+        self._the = the
+        self._session = session
+        self._sent: dict[int, int] = {}
+
+    async def events(self, stop: asyncio.Event) -> AsyncIterator[bytes]:
+        """Until the client goes, the server stops or the session ends."""
+        async with self._the.feed.subscribe(event_owner(self._session.address)) as news:
+            yield PING
+            async for letter in self._letters():
+                yield letter
+            while not stop.is_set():
+                burst = await _burst(news, stop)
+                if not burst:
+                    yield PING
+                for event in burst:
+                    yield _said(event)
+                if any(event.type == Event.DELIVERING for event in burst):
+                    async for letter in self._letters():
+                        yield letter
+                if any(self._ends(event) for event in burst):
+                    return
+
+    async def _letters(self) -> AsyncIterator[bytes]:
+        """What was pushed and not sent yet, or is to be sent again."""
+        found = await _open(self._the, self._session)
+        new = [each for each in found if self._sent.get(each.event_id) != each.attempt]
+        self._sent = {each.event_id: each.attempt for each in found}
+        for each in new:
+            whole = json.dumps(await _whole(self._the, each), ensure_ascii=False)
+            yield format_sse_event(data_str=whole, event="message.received", id=str(each.event_id))
+
+    def _ends(self, event: MailEvent) -> bool:
+        mine = event.message_id == self._session.session_id
+        return mine and event.type == Event.UNREGISTERED
+
+
+async def _burst(news: asyncio.Queue[MailEvent], stop: asyncio.Event) -> list[MailEvent]:
+    """The next events; none after a while, or when the server stops."""
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            first = await before(stop, news.get())
+    except TimeoutError:
+        return []
+    if first is None:
+        return []
+    return [first, *(news.get_nowait() for _ in range(news.qsize()))]
+
+
+def _said(event: MailEvent) -> bytes:
+    said = json.dumps({"type": event.type, "message_id": event.message_id})
+    return format_sse_event(data_str=said, event=event.type)
