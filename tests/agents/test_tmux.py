@@ -170,32 +170,29 @@ async def test_the_active_pane_gets_it(server: TmuxServer, tmux: Tmux, marker: s
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "typed"),
     [
-        "Enter",
-        "C-c",
-        "-t other",
-        "# a; touch owned;",
-        "# ends in \\;",
-        "# a\ntouch owned",
-        "# a\r\ntouch owned\r",
-        "# a\x1b[201~\x1b\x03\x04touch owned",
-        "# a\u2028touch owned\x85touch owned",
-        "# #{pane_id} #(touch owned) %1 {mouse}",
-        "# größer 日本語 👍 e\u0301",
-        "# " + "long " * 300,
+        ("Enter", "Enter"),
+        ("C-c", "C-c"),
+        ("-t other", "-t other"),
+        ("# a; touch owned;", "# a; touch owned;"),
+        ("# ends in \\;", "# ends in \\;"),
+        ("# a\ntouch owned", "# a touch owned"),
+        ("# a\r\ntouch owned\r", "# a touch owned"),
+        ("# a\x1b[201~\x1b\x03\x04\x9b31m touch\x7f owned", "# a touch owned"),
+        ("# a\x1b]0;title\x07b", "# ab"),
+        ("# a\u2028touch\x85owned", "# a touch owned"),
+        ("# #{pane_id} #(touch owned) %1 {mouse}", "# #{pane_id} #(touch owned) %1 {mouse}"),
+        ("# größer 日本語 👍 e\u0301", "# größer 日本語 👍 e\u0301"),
+        ("# " + "long " * 300, ("# " + "long " * 300)[:1000].strip()),
     ],
 )
 async def test_nothing_in_a_line_is_a_key(
-    server: TmuxServer, tmux: Tmux, marker: str, line: str
+    server: TmuxServer, tmux: Tmux, marker: str, line: str, typed: str
 ) -> None:
     record = await server.program(marker)
     await tmux.nudge(marker, line)
-    (got,) = submitted(record)
-    assert got.isprintable()
-    assert "".join(filter(str.isalnum, got)) in "".join(
-        filter(str.isalnum, line.replace("\x1b[201~", ""))
-    )
+    assert submitted(record) == [typed]
 
 
 @pytest.mark.parametrize(
