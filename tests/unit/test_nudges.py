@@ -65,6 +65,7 @@ def screen(*rows: str, shown: bool = True) -> Screen:
 SHELL = screen(f"$ {TEXT}█")
 BOX = screen("", "╭──╮", f"│ > {TEXT}█ │", "╰──╯", "? for help")
 HIDDEN = screen("", "╭──╮", f"│ > {TEXT} │", "╰──╯", "? for help█", shown=False)
+BARE = screen("", f"▌ {TEXT}", "", "█", shown=False)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,7 @@ HIDDEN = screen("", "╭──╮", f"│ > {TEXT} │", "╰──╯", "? for 
         (SHELL, SHELL),
         (SHELL, screen("a job has ended", f"$ {TEXT}█")),
         (SHELL, screen(f"$ (completed) {TEXT} █")),
+        (screen(TEXT, "█"), screen(TEXT, "█")),
         (BOX, screen("", "╭──╮", f"│ > {TEXT} │", "│   █ │", "╰──╯", "? for help")),
         (HIDDEN, HIDDEN),
         (HIDDEN, screen("", "╭──╮", f"│ > {TEXT} │", "╰──╯", "2 s█", shown=False)),
@@ -98,6 +100,8 @@ def test_it_still_stands(typed: Screen, now: Screen) -> None:
         (HIDDEN, screen(f"> {TEXT}", "", "╭──╮", "│ > │", "╰──╯", "?█", shown=False)),
         (HIDDEN, screen("", f"> {TEXT}", "", "╭──╮", "│ > │", "╰──╯", "?█", shown=False)),
         (HIDDEN, screen("", "╭──╮", "│ > │", "╰──╯", "? for help█", shown=False)),
+        (BARE, screen("", f"> {TEXT}", "", "", "▌", "█", shown=False)),
+        (BARE, screen("Hello.", f"▌ {TEXT}", "", "", "▌", "█", shown=False)),
     ],
 )
 def test_it_was_submitted(typed: Screen, now: Screen) -> None:
@@ -109,6 +113,7 @@ def test_a_text_is_typed_once_its_end_is_at_the_cursor() -> None:
     assert not stands_typed(TEXT, before, before)
     assert not stands_typed(TEXT, before, screen(f"$ {TEXT}", f"$ {TEXT[:9]}█"))
     assert stands_typed(TEXT, before, screen(f"$ {TEXT}", f"$ {TEXT}█"))
+    assert not stands_typed(TEXT, SHELL, SHELL)
     # The other one has left the screen.
     assert stands_typed(TEXT, before, screen(f"$ {TEXT}█"))
     assert stands_typed(TEXT, before, screen(f"$ {TEXT}", f"$ {TEXT}", "█"))
