@@ -1,10 +1,12 @@
 """Letters by HTTP: a real server takes them, or doesn't."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -21,6 +23,7 @@ from mailroom.ports import Permanent, Transient
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ADDRESS = "rig/worker"
+HTTP_MD = Path(__file__).parents[2] / "docs" / "http.md"
 
 
 @dataclass
@@ -98,6 +101,21 @@ async def test_a_letter_comes_signed_in_the_events_shape(
     }
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(body.replace(b"ferry", b"plane"), headers)
+
+
+async def test_the_example_of_the_documentation_is_what_is_sent(
+    agent: Agent, webhook: LetterWebhook
+) -> None:
+    section = HTTP_MD.read_text().split("## Letters by webhook\n")[1]
+    example = json.loads(section.split("```json\n")[1].split("```")[0])
+    told = example["message"]
+    letter = a_letter(
+        **{key: told[key] for key in ("id", "subject", "body", "priority", "sent_at")},
+        thread=told["thread_id"],
+        channel=example["payload"]["channel_id"],
+    )
+    await webhook.deliver(agent.url, SECRET, [letter], ADDRESS)
+    assert json.loads(agent.got[0][1]) == example
 
 
 async def test_a_second_try_is_the_same_webhook(agent: Agent, webhook: LetterWebhook) -> None:
