@@ -88,6 +88,23 @@ agent_mail = Table(
     ),
     Index("agent_mail_pinned", "to", postgresql_where=text("pinned")),
     Index(
+        "agent_mail_unread",
+        "to",
+        text("(- priority)"),
+        "sent_at",
+        "number",
+        postgresql_where=text(
+            "read_at IS NULL AND acknowledged_at IS NULL"
+            " AND status IN ('queued', 'delivering', 'retrying', 'delivered')"
+        ),
+    ),
+    Index(
+        "agent_mail_blob",
+        "blob",
+        postgresql_using="hash",
+        postgresql_where=text("blob IS NOT NULL"),
+    ),
+    Index(
         "agent_mail_untold",
         "updated_at",
         postgresql_where=text("waits AND status IN ('delivered', 'acknowledged')"),
