@@ -298,10 +298,14 @@ def _letters(adapters: Adapters, say: Say, settings: Settings) -> list[Callable[
         ).deliver_letter,
         DrainMailbox(letters, adapters.feed, reach, flows, agents).drain_mailbox,
         ScanMailboxes(letters, PostgresSessions(write), flows, agents).scan_mailboxes,
-        SettleLetter(letters).settle_letter,
+        *_settling(SettleLetter(letters)),
         NudgeAgain(letters, reach, agents).nudge_again,
         TellOverseer(say, adapters.owners, agents.overseer_owner).tell_overseer,
     ]
+
+
+def _settling(settle: SettleLetter) -> list[Callable[..., Any]]:
+    return [settle.settle_letter, settle.hold_letter]
 
 
 def inbox(adapters: Adapters, settings: Settings) -> Intake:

@@ -60,8 +60,14 @@ class AgentMailWorkflow:
 
     async def until_due(self) -> None:
         """A rule may delay a letter."""
-        if self.letter.not_before and self.progress.step == 0:
-            await self.something(self.letter.not_before)
+        not_before = self.letter.not_before
+        if not_before is None or not_before <= workflow.now() or self.progress.step:
+            return
+        await workflow.execute_activity_method(
+            SettleLetter.hold_letter, self.letter, **letter_policies.of_settling(LetterState.QUEUED)
+        )
+        if await self.something(not_before):
+            await self.hear(self.heard.pop(0))
 
     async def attempt(self) -> Attempt:
         self.enter(LetterState.DELIVERING, step=self.progress.step + 1)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from house import TOKEN
+from fastapi import FastAPI, Request, Response
+from house import TOKEN, House
 from world import eventually
 
 OVERSEER = {"Authorization": f"Bearer {TOKEN}"}
@@ -79,6 +80,37 @@ async def registered(http: httpx.AsyncClient, address: str, **more: str) -> Desk
     assert answer.status_code == 201, answer.text
     made = answer.json()
     return Desk(http, made["address"], made["session_id"], made["token"])
+
+
+@dataclass
+class Hook:
+    """`POST /mail`: takes letters, or answers with `status`."""
+
+    url: str = ""
+    status: int = 200
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.post("/mail")
+        async def mail(request: Request) -> Response:
+            self.calls.append(await request.json())
+            return Response(status_code=self.status)
+
+        return app
+
+
+async def status_of(house: House, letter: str) -> str:
+    state = await house.context.letters.state(letter)
+    return state.value if state else "unknown"
+
+
+async def reaches(house: House, letter: str, status: str) -> None:
+    async def there() -> bool:
+        return await status_of(house, letter) == status
+
+    await eventually(there)
 
 
 @asynccontextmanager
