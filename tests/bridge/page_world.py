@@ -12,7 +12,6 @@ import httpx
 from fastapi import APIRouter, FastAPI
 
 from mailroom.adapters.links import SignedLinks
-from mailroom.models.events import MailEvent
 from mailroom.adapters.postgres.statistics import Counts
 from mailroom.adapters.postgres.views import TimelineEntry, WorkflowState
 from mailroom.bridge import attachments, pages, problems, workflows
@@ -20,6 +19,7 @@ from mailroom.bridge.context import Context, Limits, Secrets
 from mailroom.bridge.flows import NotRunning
 from mailroom.bridge.handover import Handover
 from mailroom.models.email_reply import MailRef, Outcome, OwnersWord, Verdict
+from mailroom.models.events import MailEvent
 from mailroom.models.figures import Amounts, Day, Figures, KeptEdit, Rates
 from mailroom.models.names import email_reply_id
 from mailroom.models.owner import Owner
