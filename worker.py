@@ -57,6 +57,7 @@ from mailroom.adapters.postgres.outage import StoreOutages
 from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.texts import PostgresTexts
+from mailroom.adapters.postgres.wishes import PostgresMailboxes as PostgresAgentMailboxes
 from mailroom.adapters.schedules import Repeated
 from mailroom.adapters.settings import (
     BadConfiguration,
@@ -284,6 +285,7 @@ def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any
 def _letters(adapters: Adapters, say: Say, settings: Settings) -> list[Callable[..., Any]]:
     agents, write = adapters.agents, adapters.engines.write
     letters = PostgresLetters(write)
+    mailboxes = PostgresAgentMailboxes(write, agents)
     flows = LetterFlows(adapters.client, agents)
     reach = Reach(
         Tmux(settings.mailroom_tmux_socket),
@@ -294,12 +296,12 @@ def _letters(adapters: Adapters, say: Say, settings: Settings) -> list[Callable[
     )
     return [
         DeliverLetter(
-            letters, adapters.feed, reach, flows, agents, partial(run_hooks, agents.hooks)
+            letters, adapters.feed, reach, flows, mailboxes, partial(run_hooks, agents.hooks)
         ).deliver_letter,
-        DrainMailbox(letters, adapters.feed, reach, flows, agents).drain_mailbox,
+        DrainMailbox(letters, adapters.feed, reach, flows, mailboxes, agents).drain_mailbox,
         ScanMailboxes(letters, PostgresSessions(write), flows, agents).scan_mailboxes,
         *_settling(SettleLetter(letters)),
-        NudgeAgain(letters, reach, agents).nudge_again,
+        NudgeAgain(letters, reach, mailboxes).nudge_again,
         TellOverseer(say, adapters.owners, agents.overseer_owner).tell_overseer,
     ]
 

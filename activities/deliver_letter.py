@@ -10,7 +10,6 @@ from temporalio import activity
 from activities.circuits import may_try_now
 from activities.confirmations import confirmed
 from activities.reach import Reach
-from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_handling import Mailbox, Overflow, Sessions
 from mailroom.models.agent_mail import (
     ARRIVED,
@@ -32,7 +31,14 @@ from mailroom.models.agent_mail import (
 from mailroom.models.breaker import Circuit
 from mailroom.models.events import MailEvent
 from mailroom.models.strategies import Notification
-from mailroom.ports import LetterFlows, LetterNews, LetterStore, Permanent, Transient
+from mailroom.ports import (
+    AgentMailboxes,
+    LetterFlows,
+    LetterNews,
+    LetterStore,
+    Permanent,
+    Transient,
+)
 
 ALWAYS = 1_000_000_000
 Hooks = Callable[[Letter], Awaitable[None]]
@@ -44,14 +50,14 @@ class DeliverLetter:
     news: LetterNews
     reach: Reach
     flows: LetterFlows
-    agents: AgentsSection
+    mailboxes: AgentMailboxes
     hooks: Hooks
 
     @activity.defn
     async def deliver_letter(self, request: DeliverInput) -> Attempt:
         """Raises `Transient` where somebody is there and did not take it: it is tried again."""
         letter = request.letter
-        one = _One(self, request, self.agents.for_address(letter.to))
+        one = _One(self, request, await self.mailboxes.of(letter.to))
         try:
             attempt = await one.tried()
         except Permanent as error:

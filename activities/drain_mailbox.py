@@ -23,7 +23,14 @@ from mailroom.models.agent_mail import (
 )
 from mailroom.models.events import MailEvent
 from mailroom.models.strategies import Notification
-from mailroom.ports import LetterFlows, LetterNews, LetterStore, Permanent, Transient
+from mailroom.ports import (
+    AgentMailboxes,
+    LetterFlows,
+    LetterNews,
+    LetterStore,
+    Permanent,
+    Transient,
+)
 
 
 @dataclass(frozen=True)
@@ -32,11 +39,12 @@ class DrainMailbox:
     news: LetterNews
     reach: Reach
     flows: LetterFlows
+    mailboxes: AgentMailboxes
     agents: AgentsSection
 
     @activity.defn
     async def drain_mailbox(self, request: DrainInput) -> Drained:
-        mailbox = self.agents.for_address(request.address)
+        mailbox = await self.mailboxes.of(request.address)
         circuit = await self.letters.circuit(mailbox.address)
         if not await self.letters.enabled():
             return Drained()
@@ -121,11 +129,14 @@ class _Drain:
         return True
 
     async def notify(self, letters: Sequence[Letter]) -> None:
-        terminal = await self.by.reach.terminal(self.mailbox)
-        if terminal is None or self.mailbox.notification is Notification.NONE:
+        wanted = [
+            each for each in letters if self.by.agents.notification_of(each) is Notification.ONCE
+        ]
+        terminal = await self.by.reach.terminal(self.mailbox) if wanted else None
+        if terminal is None:
             return
-        await self.by.reach.notify(terminal, letters)
-        ids = [each.id for each in letters]
+        await self.by.reach.notify(terminal, wanted)
+        ids = [each.id for each in wanted]
         await self.by.letters.notified(self.mailbox.address, ids, Channel.TMUX)
 
     async def tell(self, event: Event) -> None:

@@ -5,22 +5,21 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.reach import Reach
-from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_mail import Channel, EscalateInput, Event
-from mailroom.ports import LetterStore
+from mailroom.ports import AgentMailboxes, LetterStore
 
 
 @dataclass(frozen=True)
 class NudgeAgain:
     letters: LetterStore
     reach: Reach
-    agents: AgentsSection
+    mailboxes: AgentMailboxes
 
     @activity.defn
     async def nudge_again(self, request: EscalateInput) -> None:
         """In the terminal, if one is alive; else only the timeline says so."""
         letter = request.letter
-        mailbox = self.agents.for_address(letter.to)
+        mailbox = await self.mailboxes.of(letter.to)
         terminal = await self.reach.terminal(mailbox)
         if terminal:
             await self.reach.interrupt(terminal, letter)

@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from mailroom.models.agent_handling import Mailbox as AgentMailbox
 from mailroom.models.agent_mail import (
     Channel,
     Event,
@@ -350,6 +351,11 @@ class LetterStore(Protocol):
         with their states."""
 
     async def told(self, letters: Sequence[str]) -> None: ...
+
+
+class AgentMailboxes(Protocol):
+    async def of(self, address: str) -> AgentMailbox:
+        """How letters to an address are handled, for now."""
 
 
 class LetterNews(Protocol):

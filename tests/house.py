@@ -167,5 +167,6 @@ def settings_for(folder: Path, gateway: Gateway, sink: Sink, **more: object) -> 
         "mailroom_data_dir": folder,
         "mailroom_token": SecretStr(TOKEN),
         "mailroom_config": folder / "mailroom.toml",
+        "mailroom_tmux_socket": str(folder / "no-tmux"),
     }
     return Settings.model_validate(known | more)

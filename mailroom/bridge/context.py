@@ -10,6 +10,9 @@ from fastapi import Request
 from mailroom.adapters.links import SignedLinks
 from mailroom.adapters.postgres.agents import PostgresAgents
 from mailroom.adapters.postgres.analytics import PostgresAnalytics
+from mailroom.adapters.postgres.letter_actions import PostgresLetterActions
+from mailroom.adapters.postgres.letter_figures import PostgresLetterFigures
+from mailroom.adapters.postgres.letter_views import PostgresLetterViews
 from mailroom.adapters.postgres.letters import PostgresLetters
 from mailroom.adapters.postgres.listen import EventFeed
 from mailroom.adapters.postgres.retention import PostgresRetention
@@ -17,6 +20,7 @@ from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
+from mailroom.adapters.postgres.wishes import PostgresMailboxes
 from mailroom.bridge.errands import Errands
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.forgetting import Forgetting
@@ -66,10 +70,14 @@ class Context:
     retention: PostgresRetention
     texts: PostgresTexts
     letters: PostgresLetters
+    letter_views: PostgresLetterViews
+    letter_figures: PostgresLetterFigures
+    letter_actions: PostgresLetterActions
     letter_flows: LetterFlows
     sessions: PostgresSessions
     known_agents: PostgresAgents
     agents: AgentsSection
+    agent_mailboxes: PostgresMailboxes
     feed: EventFeed
     blobs: Blobs
     links: SignedLinks
@@ -90,7 +98,12 @@ class Context:
     @cached_property
     def office(self) -> PostOffice:
         return PostOffice(
-            self.letter_flows, self.letters, self.known_agents, self.blobs, self.agents
+            self.letter_flows,
+            self.letters,
+            self.known_agents,
+            self.blobs,
+            self.agents,
+            self.agent_mailboxes,
         )
 
     @cached_property

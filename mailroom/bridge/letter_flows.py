@@ -34,17 +34,23 @@ class LetterFlows:
         self._client = client
         self._agents = agents
 
-    async def start(self, mail: AgentMailInput) -> bool:
-        """Starts the letter's workflow; False if it was started before. Raises `Permanent`, and
-        `TemporalUnavailable`; then it may have been started all the same."""
+    async def start(self, mail: AgentMailInput, *, again: bool = False) -> bool:
+        """Starts the letter's workflow; False if it was started before, or, `again`, if it runs.
+        Raises `Permanent`, and `TemporalUnavailable`; then it may have been started all the
+        same."""
         letter = mail.letter
+        reuse = (
+            WorkflowIDReusePolicy.ALLOW_DUPLICATE
+            if again
+            else WorkflowIDReusePolicy.REJECT_DUPLICATE
+        )
         try:
             await self._client.start_workflow(
                 AgentMailWorkflow.run,
                 mail,
                 id=agent_mail_id(letter.id),
                 task_queue=MAIL_TASK_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=reuse,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 search_attributes=_search_attributes(letter),
                 static_summary=summary(letter),

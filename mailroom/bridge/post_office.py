@@ -8,6 +8,7 @@ from datetime import datetime
 
 from mailroom.adapters.postgres.agents import PostgresAgents
 from mailroom.adapters.postgres.letters import PostgresLetters
+from mailroom.adapters.postgres.wishes import PostgresMailboxes
 from mailroom.bridge.letter_flows import LetterFlows
 from mailroom.models.agent_addresses import (
     address_of,
@@ -15,7 +16,7 @@ from mailroom.models.agent_addresses import (
     is_group,
     recipient_of,
 )
-from mailroom.models.agent_config import AgentsSection
+from mailroom.models.agent_config import AgentsSection, terms_of
 from mailroom.models.agent_handling import Overflow
 from mailroom.models.agent_mail import INLINE_BYTES, AgentMailInput, Letter
 from mailroom.models.agent_recipients import recipients_of
@@ -50,6 +51,7 @@ class PostOffice:
     known: PostgresAgents
     blobs: Blobs
     agents: AgentsSection
+    mailboxes: PostgresMailboxes
     _seen: set[str] = field(default_factory=set)
 
     async def routed(
@@ -88,7 +90,7 @@ class PostOffice:
         if len(body) > INLINE_BYTES:
             blob = await self.blobs.put(body)
             letter = letter.model_copy(update={"body": None, "blob": blob})
-        terms = self.agents.terms(letter.priority, letter.to)
+        terms = terms_of(await self.mailboxes.of(letter.to), letter.priority)
         return await self.flows.start(AgentMailInput(letter=letter, terms=terms))
 
     async def recipients(self, to: str, sender: str) -> list[str]:
@@ -126,7 +128,7 @@ class PostOffice:
         return thread
 
     async def check_room(self, letter: Letter) -> None:
-        queue = self.agents.for_address(letter.to).offline_queue
+        queue = (await self.mailboxes.of(letter.to)).offline_queue
         if queue.overflow is not Overflow.REJECT:
             return
         if await self.letters.depth(letter.to) >= queue.max_queue_size:

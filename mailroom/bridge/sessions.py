@@ -13,6 +13,7 @@ from mailroom.bridge.auth import The
 from mailroom.bridge.context import Context
 from mailroom.bridge.post_office import Unsendable, sender_of
 from mailroom.bridge.problems import Problem
+from mailroom.models.agent_handling import Wishes
 from mailroom.models.base import Frozen
 from mailroom.models.sessions import Confirmed, Presence, Session
 
@@ -29,6 +30,9 @@ class NewSession(Frozen):
     session_id: str | None = Field(default=None, pattern=NAME)
     daemon_id: str = Field(pattern=NAME)
     channel: str | None = Field(default=None, max_length=200)
+    options: Wishes | None = Field(
+        default=None, description="of this address, over what mailroom.toml says"
+    )
 
 
 class Registered(BaseModel):
@@ -71,6 +75,8 @@ async def register(new: NewSession, the: The, agent: Agent) -> Registered:
     known = await the.sessions.find(session_id) if new.session_id else None
     if known and known.address != address:
         raise Problem(HTTPStatus.CONFLICT, f"The session {session_id} is another address's.")
+    if new.options:
+        await the.agent_mailboxes.wish(address, new.options)
     session, queued = await the.sessions.register(
         session_id, address, new.daemon_id, new.channel, the.agents.lease
     )

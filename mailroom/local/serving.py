@@ -11,12 +11,16 @@ from fastapi import FastAPI
 from mailroom.adapters.postgres.agents import PostgresAgents
 from mailroom.adapters.postgres.analytics import PostgresAnalytics
 from mailroom.adapters.postgres.forgetting import PostgresForgetting
+from mailroom.adapters.postgres.letter_actions import PostgresLetterActions
+from mailroom.adapters.postgres.letter_figures import PostgresLetterFigures
+from mailroom.adapters.postgres.letter_views import PostgresLetterViews
 from mailroom.adapters.postgres.letters import PostgresLetters
 from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
+from mailroom.adapters.postgres.wishes import PostgresMailboxes
 from mailroom.adapters.settings import Settings
 from mailroom.adapters.spool.configured import spool_of
 from mailroom.bridge.context import Context, Limits, Secrets
@@ -53,10 +57,14 @@ def bridge_context(
         retention=PostgresRetention(adapters.engines.read),
         texts=PostgresTexts(adapters.engines.write),
         letters=PostgresLetters(adapters.engines.write),
+        letter_views=PostgresLetterViews(adapters.engines.read),
+        letter_figures=PostgresLetterFigures(adapters.engines.read, adapters.agents),
+        letter_actions=PostgresLetterActions(adapters.engines.write),
         letter_flows=LetterFlows(adapters.client, adapters.agents),
         sessions=PostgresSessions(adapters.engines.write),
         known_agents=PostgresAgents(adapters.engines.write),
         agents=adapters.agents,
+        agent_mailboxes=PostgresMailboxes(adapters.engines.write, adapters.agents),
         feed=adapters.feed,
         blobs=adapters.blobs,
         links=adapters.links,

@@ -82,18 +82,7 @@ class AgentsSection(Handling):
         return Mailbox.model_validate(values | {"address": address})
 
     def terms(self, priority: Priority, address: str) -> Terms:
-        box = self.for_address(address)
-        return Terms(
-            retries=box.retries,
-            retry_after=box.retry_after_by_priority.get(priority, box.retry_after),
-            confirm_within=box.delivery_timeout,
-            confirm_retries=box.retry.max_attempts,
-            confirm_pause=box.retry.initial_delay,
-            confirm_longest_pause=box.retry.max_delay,
-            confirm_backoff=box.retry.backoff_multiplier,
-            acknowledge_within=box.acknowledge_within if priority is Priority.URGENT else None,
-            queue_ttl=box.offline_queue.ttl,
-        )
+        return terms_of(self.for_address(address), priority)
 
     def scan_pause(self, priority: Priority) -> timedelta:
         return self.scan_every_by_priority.get(priority, self.scan_every)
@@ -127,6 +116,20 @@ class AgentsSection(Handling):
 
     def _strategy(self, name: str | None) -> Strategy | None:
         return next((each for each in self.strategies if each.name == name), None)
+
+
+def terms_of(box: Mailbox, priority: Priority) -> Terms:
+    return Terms(
+        retries=box.retries,
+        retry_after=box.retry_after_by_priority.get(priority, box.retry_after),
+        confirm_within=box.delivery_timeout,
+        confirm_retries=box.retry.max_attempts,
+        confirm_pause=box.retry.initial_delay,
+        confirm_longest_pause=box.retry.max_delay,
+        confirm_backoff=box.retry.backoff_multiplier,
+        acknowledge_within=box.acknowledge_within if priority is Priority.URGENT else None,
+        queue_ttl=box.offline_queue.ttl,
+    )
 
 
 def _overlaid(values: dict[str, Any], box: Mailbox) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from mailroom.models.durations import Duration, Length, Never, within
 from mailroom.models.patterns import pattern_of
 from mailroom.models.strategies import Notification
 
+MOST_TOGETHER = 20
+"""Letters that a webhook takes at once."""
 MOST_RETRIES = 12
 """The pauses double: after twelve a pause of five minutes has become a week."""
 LONGEST_PAUSE = timedelta(days=30)
@@ -56,7 +58,7 @@ class OfflineQueue(Frozen):
 class Batch(Frozen):
     """Letters that go to a recipient together, unless they interrupt."""
 
-    size: int = Field(default=20, ge=1, le=1000)
+    size: int = Field(default=20, ge=1, le=MOST_TOGETHER)
     within: Duration = timedelta(seconds=1)
 
 
@@ -141,3 +143,22 @@ class Mailbox(Handling):
     @property
     def has_own_delivery(self) -> bool:
         return self.delivery is not Delivery.AUTO or bool(self.delivery_by_priority)
+
+
+class Wishes(Frozen):
+    """What an agent's client says when it registers (seed 002's configuration), over what
+    mailroom.toml says for its address; of a table only what it has."""
+
+    retry: Retry | None = None
+    offline_queue: OfflineQueue | None = None
+    delivery_timeout: Duration | None = None
+
+    def over(self, mailbox: Mailbox) -> Mailbox:
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        tables = {
+            name: getattr(mailbox, name).model_copy(update=table.model_dump(exclude_unset=True))
+            for name, table in given.items()
+            if isinstance(table, Frozen)
+        }
+        said = {name: value for name, value in given.items() if value is not None}
+        return mailbox.model_copy(update=said | tables)

@@ -247,6 +247,7 @@ class Waiting(Frozen):
     reply_to: str | None
     sent_at: AwareDatetime
     channel: str | None
+    strategy: str | None
     notified: bool
 
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from agent_world import OVERSEER, Hook, online, reaches, registered, send, status_of
-from house import House
+from house import House, bridge_on
 from tmux_world import TmuxServer
 from world import Gateway, eventually
 
@@ -299,3 +299,52 @@ async def test_a_long_letter_arrives_whole(office: httpx.AsyncClient, marker: st
         "/mail", json={"to": desk.address, "body": "x" * 1_100_000}, headers=OVERSEER
     )
     assert too_long.status_code == 413
+
+
+async def test_what_a_client_wants_holds_for_its_address(
+    agents_house: House, office: httpx.AsyncClient, marker: str
+) -> None:
+    address = f"{marker}/worker"
+    wants = {"offline_queue": {"max_queue_size": 1}, "retry": {"max_attempts": 0}}
+    new = {"address": address, "daemon_id": "d", "options": wants}
+    made = await office.post("/sessions", json=new, headers=OVERSEER)
+    await office.delete(f"/sessions/{made.json()['session_id']}", headers=OVERSEER)
+    first = await send(office, address, wait=10)
+    await send(office, address, wait=10)
+    await reaches(agents_house, first["id"], "dead_letter")
+    async with online(office, address, confirms=False) as desk:
+        unanswered = await send(office, address, "once")
+        await reaches(agents_house, unanswered["id"], "retrying")
+        assert desk.subjects.count("once") == 1
+    wrong = {**new, "options": {"retry": {"max_attempts": -1}}}
+    assert (await office.post("/sessions", json=wrong, headers=OVERSEER)).status_code == 422
+
+
+async def test_two_bridges_and_two_workers_share_the_work(
+    agents_house: House, office: httpx.AsyncClient, marker: str
+) -> None:
+    address = f"{marker}/worker"
+    async with (
+        agents_house.at_work(),
+        bridge_on(agents_house.context) as other_office,
+        online(other_office, address) as desk,
+    ):
+        sent = [await send(office, address, str(n), wait=10) for n in range(10)]
+        assert {one["status"] for one in sent} == {"delivered"}
+        assert sorted(desk.subjects, key=int) == [str(n) for n in range(10)]
+        queued = await send(other_office, "mayor/", wait=10)
+        assert queued["status"] == "queued"
+
+
+async def test_presence_says_who_is_there(office: httpx.AsyncClient, marker: str) -> None:
+    address = f"{marker}/worker"
+    async with online(office, address) as desk:
+        there = (await office.get(f"/presence/{address}", headers=desk.headers)).json()
+        assert there["online"]
+        assert [each["session_id"] for each in there["sessions"]] == [desk.session_id]
+        path = f"/sessions/{desk.session_id}"
+        assert (await office.get(path, headers=desk.headers)).json()["daemon_id"] == "daemon-1"
+        assert (await office.delete(path, headers=desk.headers)).status_code == 204
+        assert (await office.get(path, headers=desk.headers)).status_code == 404
+    gone = (await office.get(f"/presence/{address}", headers=OVERSEER)).json()
+    assert (gone["online"], gone["sessions"]) == (False, [])

@@ -327,7 +327,7 @@ _OLDEST = text("""
 """)
 _WAITING = """
     SELECT id, "from" AS sender, subject, priority, delivery, body, blob, thread, reply_to,
-           sent_at, channel_id AS channel, notified_at IS NOT NULL AS notified
+           sent_at, channel_id AS channel, strategy, notified_at IS NOT NULL AS notified
     FROM agent_mail
     WHERE "to" = :to AND status IN ('queued', 'retrying') AND waits AND id <> ALL(:besides)
       AND (expires_at IS NULL OR expires_at > now())

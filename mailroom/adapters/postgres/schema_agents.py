@@ -27,6 +27,7 @@ agents = Table(
     Column("failures", Integer, nullable=False, server_default=text("0")),
     time_at("opened_at"),
     time_at("probing_since"),
+    Column("wishes", JSONB),
 )
 
 agent_mail = Table(
@@ -122,7 +123,6 @@ sessions = Table(
     time_now("created_at"),
     time_now("last_active_at"),
     time_at("expires_at", nullable=False),
-    Column("options", JSONB),
     Index("sessions_address", "address"),
 )
 

@@ -11,7 +11,8 @@ CREATE TABLE agents (
     created_at timestamptz NOT NULL DEFAULT now(),
     failures integer NOT NULL DEFAULT 0,
     opened_at timestamptz,
-    probing_since timestamptz
+    probing_since timestamptz,
+    wishes jsonb
 );
 
 CREATE TABLE agent_mail (
@@ -73,8 +74,7 @@ CREATE TABLE sessions (
     status text NOT NULL DEFAULT 'active',
     created_at timestamptz NOT NULL DEFAULT now(),
     last_active_at timestamptz NOT NULL DEFAULT now(),
-    expires_at timestamptz NOT NULL,
-    options jsonb
+    expires_at timestamptz NOT NULL
 ) WITH (fillfactor = 70);
 CREATE INDEX sessions_address ON sessions (address);
 
