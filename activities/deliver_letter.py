@@ -204,6 +204,7 @@ class _One:
             Event.DEAD,
             reason=reason,
             attempts=self.request.attempts if attempts is None else attempts,
+            waits=True,
         )
         if state in ENDED:
             return _over(state)

@@ -123,7 +123,7 @@ class _Drain:
         await self.by.letters.arrived(self.mailbox.address, ids, channel)
         await self.reached(ok=True)
         for letter in ids:
-            await self.by.flows.tell_letter(letter, "delivered", "")
+            await self.by.flows.tell_letter(letter, "delivered", channel.value)
         await self.by.letters.told(ids)
         self.processed += len(ids)
         return True

@@ -34,6 +34,6 @@ class ScanMailboxes:
         untold = await self.letters.untold(MOST)
         for letter, state in untold:
             signal = "acknowledge" if state == "acknowledged" else "delivered"
-            await self.flows.tell_letter(letter, signal)
+            await self.flows.tell_letter(letter, signal, "scan")
         if untold:
             await self.letters.told([letter for letter, _ in untold])

@@ -32,6 +32,7 @@ from workflows import letter_display, letter_policies
 from workflows.search_attributes import MAIL_ATTEMPTS, MAIL_STATE
 
 HEARD_LIMIT = 1_000
+MOST_ESCALATIONS = 2
 
 
 @workflow.defn
@@ -48,6 +49,7 @@ class AgentMailWorkflow:
     @workflow.run
     async def run(self, mail: AgentMailInput) -> LetterProgress:
         await self.until_due()
+        self.enter(self.progress.state, began_at=self.progress.began_at or workflow.now())
         if self.progress.resting:
             await self.rest()
         while self.progress.state not in ENDED:
@@ -105,7 +107,11 @@ class AgentMailWorkflow:
         """Until there is news, its next try, or its end."""
         self.enter(self.progress.state, resting=True)
         self.show()
-        await self.something(nearer(self.progress.rests_until, self.letter.expires_at))
+        until = nearer(self.progress.rests_until, self.letter.expires_at)
+        while not await self.something(nearer(until, self.escalates_at())):
+            if until and workflow.now() >= until:
+                break
+            await self.escalate()
         self.enter(self.progress.state, resting=False, rests_until=None)
         if self.heard:
             await self.hear(self.heard.pop(0))
@@ -119,9 +125,9 @@ class AgentMailWorkflow:
     async def hear(self, heard: Heard) -> None:
         match heard.news:
             case News.DELIVERED:
-                self.enter(LetterState.DELIVERED, error=None)
+                await self.arrived(LetterState.DELIVERED, Event.ROUTED, heard.text)
             case News.ACKNOWLEDGED:
-                self.enter(LetterState.ACKNOWLEDGED, error=None)
+                await self.arrived(LetterState.ACKNOWLEDGED, Event.ACKNOWLEDGED, heard.text)
             case News.UNANSWERED:
                 await self.unanswered(heard.text, None)
             case News.BURIED:
@@ -132,6 +138,13 @@ class AgentMailWorkflow:
             case News.REPLAYED:
                 await self.settle(LetterState.QUEUED, Event.REPLAYED, heard.text)
                 self.enter(self.progress.state, attempts=0)
+
+    async def arrived(self, state: LetterState, event: Event, how: str | None) -> None:
+        """Who says how has written it down; a person who signals by hand has not."""
+        if how:
+            self.enter(state, error=None)
+        else:
+            await self.settle(state, event, None)
 
     async def unanswered(self, error: str | None, state: LetterState | None) -> None:
         """One more attempt failed; `state` is None where that is not written down yet."""
@@ -164,25 +177,30 @@ class AgentMailWorkflow:
 
     async def until_acknowledged(self) -> None:
         """An urgent letter that nobody acknowledges: nudged again, then a person is told."""
-        within = self.terms.acknowledge_within
-        if within is None or self.progress.state is not LetterState.DELIVERED:
-            return
         self.show()
-        while self.progress.escalations < 2:
-            if await self.acknowledged_by(workflow.now() + within):
-                return
-            await self.escalate(self.progress.escalations + 1)
+        while self.progress.state is LetterState.DELIVERED and (deadline := self.escalates_at()):
+            if not await self.acknowledged_by(deadline):
+                await self.escalate()
+
+    def escalates_at(self) -> datetime | None:
+        """Twice, where nobody acknowledges an urgent letter, wherever it is."""
+        within, began_at = self.terms.acknowledge_within, self.progress.began_at
+        if within is None or began_at is None or self.progress.escalations == MOST_ESCALATIONS:
+            return None
+        return began_at + within * (self.progress.escalations + 1)
 
     async def acknowledged_by(self, deadline: datetime) -> bool:
         while await self.something(deadline):
-            if self.heard.pop(0).news is News.ACKNOWLEDGED:
-                self.enter(LetterState.ACKNOWLEDGED)
+            if (heard := self.heard.pop(0)).news is News.ACKNOWLEDGED:
+                await self.hear(heard)
                 return True
         return False
 
-    async def escalate(self, escalation: int) -> None:
+    async def escalate(self) -> None:
+        """First the recipient is nudged again, then a person is told."""
+        escalation = self.progress.escalations + 1
         self.enter(self.progress.state, escalations=escalation)
-        if escalation == 1:
+        if escalation < MOST_ESCALATIONS:
             try:
                 await workflow.execute_activity_method(
                     NudgeAgain.nudge_again,
@@ -272,11 +290,11 @@ class AgentMailWorkflow:
 
     @workflow.signal(description="it arrived")
     def delivered(self, how: str = "") -> None:
-        self.hears(News.DELIVERED)
+        self.hears(News.DELIVERED, how)
 
     @workflow.signal(description="its recipient has dealt with it")
     def acknowledge(self, by: str = "") -> None:
-        self.hears(News.ACKNOWLEDGED)
+        self.hears(News.ACKNOWLEDGED, by)
 
     @workflow.signal(description="an attempt of a drain failed; why")
     def unanswered_by(self, error: str = "") -> None:

@@ -177,7 +177,7 @@ async def _confirmed(
 async def told(the: Context, letters: list[str]) -> None:
     """Letters that arrived while their workflows rested."""
     for letter in letters:
-        await the.letter_flows.tell_letter(letter, "delivered")
+        await the.letter_flows.tell_letter(letter, "delivered", "session")
     await the.letters.told(letters)
 
 

@@ -279,6 +279,7 @@ class LetterProgress(Frozen):
     resting: bool = False
     rests_until: AwareDatetime | None = None
     escalations: int = 0
+    began_at: AwareDatetime | None = None
 
 
 class AgentMailInput(Frozen):

@@ -290,8 +290,12 @@ _MOVE = text("""
             waits = :waits, step = :step, updated_at = now(),
             channel = coalesce(CAST(:channel AS text), channel),
             last_attempt = CASE WHEN :attempted THEN now() ELSE last_attempt END,
-            delivered_at = CASE WHEN :state = 'delivered' THEN now() ELSE delivered_at END
-        WHERE id = :id AND step <= :step AND status <> ALL(:ended)
+            delivered_at = CASE WHEN :state IN ('delivered', 'acknowledged')
+                                THEN coalesce(delivered_at, now()) ELSE delivered_at END,
+            acknowledged_at = CASE WHEN :state = 'acknowledged' THEN now()
+                                   ELSE acknowledged_at END
+        WHERE id = :id AND step <= :step
+          AND (status <> ALL(:ended) OR (status = 'delivered' AND :state = 'acknowledged'))
         RETURNING id
     ), withdrawn AS (
         DELETE FROM session_events
