@@ -348,3 +348,44 @@ async def test_presence_says_who_is_there(office: httpx.AsyncClient, marker: str
         assert (await office.get(path, headers=desk.headers)).status_code == 404
     gone = (await office.get(f"/presence/{address}", headers=OVERSEER)).json()
     assert (gone["online"], gone["sessions"]) == (False, [])
+
+
+async def test_an_urgent_letter_to_nobody_escalates_too(
+    agents_house: House, office: httpx.AsyncClient, gateway: Gateway, known: str, marker: str
+) -> None:
+    sent = await send(office, known, f"alone {marker}", priority="urgent", wait=10)
+    await agents_house.skip(minutes=21)
+
+    async def texted() -> bool:
+        return any(f"alone {marker}" in text.body for text in gateway.texts)
+
+    await eventually(texted)
+    assert await status_of(agents_house, sent["id"]) == "queued"
+
+
+async def test_a_signal_by_hand_is_written_down(
+    agents_house: House, office: httpx.AsyncClient, known: str
+) -> None:
+    sent = await send(office, known, wait=10)
+    handle = agents_house.client.get_workflow_handle(f"agent-mail/{sent['id']}")
+    await handle.signal("delivered")
+    assert (await handle.result())["state"] == "delivered"
+    assert await status_of(agents_house, sent["id"]) == "delivered"
+
+
+async def test_a_half_open_circuit_lets_one_through(
+    agents_house: House, office: httpx.AsyncClient, marker: str
+) -> None:
+    address = f"brittle/{marker}"
+    async with online(office, address, confirms=False) as desk:
+        for n in range(2):
+            one = await send(office, address, f"fails {n}")
+            await reaches(agents_house, one["id"], "retrying")
+        desk.confirms = True
+
+        async def taken() -> bool:
+            sent = await send(office, address, "probe", wait=10)
+            return bool(sent["status"] == "delivered")
+
+        await eventually(taken)
+        assert (await send(office, address, "after", wait=10))["status"] == "delivered"

@@ -1,4 +1,4 @@
-"""Saves the histories of the reply workflow's stories, for `test_replay.py`.
+"""Saves the histories of the workflows' stories, for `test_replay.py`.
 
     PYTHONPATH=tests python tests/workflow/save_histories.py
 
@@ -11,8 +11,10 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from house import House, address_of, house_on, settings_for
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -22,8 +24,11 @@ from world import eventually, gateway_running, mail, sink_running
 from mailroom.adapters.postgres.migrate import upgrade
 from mailroom.local.servers import postgres_server
 from mailroom.local.toolchain import time_skipping_server
+from mailroom.models.agent_mail import LetterState, Priority
 from mailroom.models.arrival import Accepted
 from mailroom.models.email_reply import OwnersWord, SupersededBy
+from mailroom.models.names import agent_mail_id
+from mailroom.models.new_letter import NewLetter
 from mailroom.models.states import MailState
 
 FOLDER = Path(__file__).parent / "histories"
@@ -144,6 +149,78 @@ async def asked_a_delegate(house: House) -> Accepted:
     return accepted
 
 
+async def letter(house: House, priority: Priority = Priority.NORMAL) -> Accepted:
+    """To `rig/worker`, from the overseer."""
+    new = NewLetter(to="rig/worker", subject="Lunch?", body="At noon?", priority=priority)
+    await house.context.known_agents.remember([new.to])
+    office, now = house.context.office, datetime.now(UTC)
+    [sent] = await office.send(await office.routed(new, "overseer", uuid4().hex, now))
+    return Accepted(agent_mail_id(sent.id), sent.id, True)
+
+
+async def letter_in(house: House, accepted: Accepted, state: LetterState) -> None:
+    async def look() -> bool:
+        return await house.context.letters.state(accepted.message_id) is state
+
+    await eventually(look)
+
+
+async def somebody_comes(house: House) -> None:
+    lease = timedelta(hours=1)
+    await house.context.sessions.register("session-1", "rig/worker", "daemon-1", None, lease)
+
+
+async def confirms(house: House) -> None:
+    async def pushed() -> bool:
+        return bool(await house.context.sessions.open("session-1", 10, by_priority=True))
+
+    await eventually(pushed)
+    events = await house.context.sessions.open("session-1", 10, by_priority=True)
+    ids = [event.event_id for event in events]
+    await house.context.sessions.confirm("session-1", "rig/worker", ids)
+
+
+async def letter_delivered(house: House) -> Accepted:
+    await somebody_comes(house)
+    accepted = await letter(house)
+    await confirms(house)
+    return accepted
+
+
+async def letter_waited_and_was_drained(house: House) -> Accepted:
+    accepted = await letter(house)
+    await letter_in(house, accepted, LetterState.QUEUED)
+    await house.context.letter_flows.signal(accepted.message_id, "delivered", "session")
+    return accepted
+
+
+async def letter_expired(house: House) -> Accepted:
+    accepted = await letter(house)
+    await letter_in(house, accepted, LetterState.QUEUED)
+    await house.skip(hours=25)
+    return accepted
+
+
+async def letter_died_and_was_discarded(house: House) -> Accepted:
+    await somebody_comes(house)
+    accepted = await letter(house)
+    for minutes in (6, 11, 21):
+        await letter_in(house, accepted, LetterState.RETRYING)
+        await house.skip(minutes=minutes)
+    await letter_in(house, accepted, LetterState.DEAD_LETTER)
+    await house.context.letter_flows.signal(accepted.message_id, "discard")
+    return accepted
+
+
+async def urgent_letter_escalated(house: House) -> Accepted:
+    accepted = await letter(house, Priority.URGENT)
+    await letter_in(house, accepted, LetterState.QUEUED)
+    await house.skip(minutes=30)
+    await texted(house)
+    await house.context.letter_flows.signal(accepted.message_id, "acknowledge")
+    return accepted
+
+
 STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
     story.__name__: story
     for story in (
@@ -157,10 +234,19 @@ STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
         put_off_and_asked_again,
         answered_by_the_owner_elsewhere,
         asked_a_delegate,
+        letter_delivered,
+        letter_waited_and_was_drained,
+        letter_expired,
+        letter_died_and_was_discarded,
+        urgent_letter_escalated,
     )
 }
 
 OWNERS = """
+[agents]
+delivery_timeout = 0.3
+retry = { max_attempts = 1, initial_delay = 0.05 }
+
 [[owners]]
 id = "owner"
 addresses = ["owner@mailroom.test"]

@@ -24,7 +24,7 @@ def replayer() -> Replayer:
 
 
 def saved(path: Path) -> WorkflowHistory:
-    return WorkflowHistory.from_json(f"email-reply/{path.stem}", path.read_text())
+    return WorkflowHistory.from_json(f"saved/{path.stem}", path.read_text())
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
