@@ -121,6 +121,11 @@ FIND = f"""
     ORDER BY mine DESC, number LIMIT :limit
 """  # noqa: S608
 ROWS = f"SELECT {COLUMNS} FROM agent_mail WHERE id = ANY(:ids) ORDER BY number"  # noqa: S608
+LETTER = """
+    SELECT id, "from" AS sender, "to", subject, body, blob, priority, delivery, reply_to, thread,
+           pinned, sent_at, expires_at, strategy, channel_id AS channel, source, step
+    FROM agent_mail WHERE id = :id
+"""
 TIMELINE = """
     SELECT id, type, at, detail FROM events
     WHERE owner = :owner AND message_id = :id ORDER BY id

@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mailroom.adapters.postgres import letter_sql as sql
-from mailroom.models.agent_mail import Priority, event_owner
+from mailroom.models.agent_mail import Letter, Priority, event_owner
 from mailroom.models.letter_rows import (
     LARGEST_NUMBER,
     InboxCursor,
@@ -85,6 +85,15 @@ class PostgresLetterViews:
 
     async def rows(self, ids: Sequence[str]) -> list[LetterRow]:
         return [row_of(row) for row in await self._all(sql.ROWS, ids=list(ids))]
+
+    async def letter(self, letter_id: str) -> tuple[Letter, int] | None:
+        """As a workflow gets it, and the last step that is written down."""
+        rows = await self._all(sql.LETTER, id=letter_id)
+        if not rows:
+            return None
+        known = {name: value for name, value in rows[0].items() if name != "step"}
+        priority = Priority.of_rank(rows[0]["priority"])
+        return Letter.model_validate({**known, "priority": priority}), int(rows[0]["step"])
 
     async def timeline(self, letter_id: str, to: str) -> list[LetterEvent]:
         rows = await self._all(sql.TIMELINE, owner=event_owner(to), id=letter_id)
