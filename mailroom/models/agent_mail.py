@@ -7,57 +7,14 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from mailroom.models.base import Frozen
+from mailroom.models.letter_words import Delivery as Delivery  # noqa: PLC0414  names of here, too
+from mailroom.models.letter_words import LetterState as LetterState  # noqa: PLC0414
+from mailroom.models.letter_words import Priority as Priority  # noqa: PLC0414
 
 MOST_SUBJECT, MOST_ADDRESS = 500, 200
 """Characters."""
 INLINE_BYTES = 32 * 1024
 """A body that is longer goes by reference: histories hold 2 MiB at most."""
-
-
-class Priority(StrEnum):
-    URGENT = "urgent"
-    HIGH = "high"
-    NORMAL = "normal"
-    LOW = "low"
-
-    @property
-    def rank(self) -> int:
-        """3 goes first (seed 000)."""
-        return 3 - list(Priority).index(self)
-
-    @property
-    def temporal(self) -> int:
-        """1 goes first."""
-        return 4 - self.rank
-
-    @classmethod
-    def of_rank(cls, rank: int) -> "Priority":
-        return list(cls)[3 - rank]
-
-    @property
-    def interrupts(self) -> bool:
-        """What `auto` does with it."""
-        return self in (Priority.URGENT, Priority.HIGH)
-
-
-class Delivery(StrEnum):
-    """`auto` interrupts for urgent and high letters and queues the rest."""
-
-    AUTO = "auto"
-    INTERRUPT = "interrupt"
-    QUEUE = "queue"
-
-
-class LetterState(StrEnum):
-    QUEUED = "queued"
-    DELIVERING = "delivering"
-    DELIVERED = "delivered"
-    ACKNOWLEDGED = "acknowledged"
-    RETRYING = "retrying"
-    DEAD_LETTER = "dead_letter"
-    EXPIRED = "expired"
-    DISCARDED = "discarded"
-
 
 WAITING = (LetterState.QUEUED, LetterState.RETRYING)
 ARRIVED = (LetterState.DELIVERED, LetterState.ACKNOWLEDGED)
@@ -310,6 +267,7 @@ class EscalateInput(Frozen):
 class TellOverseerInput(Frozen):
     letter: Letter
     reason: str
+    dead: bool = False
 
 
 class DrainInput(Frozen):
