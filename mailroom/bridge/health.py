@@ -13,6 +13,7 @@ from mailroom.adapters.postgres.statistics import Counts, Statistics
 from mailroom.adapters.spool.locks import METRICS
 from mailroom.bridge.auth import The, Who
 from mailroom.bridge.context import Context
+from mailroom.bridge.letter_gauges import letter_gauges
 from mailroom.bridge.way import reason_of
 from mailroom.models.spool import Kind, Queue
 
@@ -67,6 +68,8 @@ async def metrics(the: The, who: Who) -> Response:
     try:
         figures = await the.statistics.statistics(None if who.operator else who.owners)
         content += generate_latest(gauges(figures))
+        if who.operator:
+            content += generate_latest(letter_gauges(await the.letter_figures.counts()))
     except (OperationalError, PoolTimeoutError) as error:
         the.handover.way.close(reason_of(error))
     return Response(content, media_type=CONTENT_TYPE_LATEST)

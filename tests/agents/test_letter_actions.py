@@ -10,6 +10,7 @@ import httpx
 import pytest
 from house import TOKEN, House
 from letters_world import Post
+from prometheus_client.parser import text_string_to_metric_families
 from world import eventually
 
 from mailroom.bridge.agent_auth import agent_token
@@ -476,3 +477,29 @@ async def test_the_overview_has_what_there_is(
     assert stats["events"]["message.dead_letter"] >= 1
     assert stats["delivery_seconds"].keys() == {"p50", "p95"}
     assert await get(bridge, "/mail/rules") == {"rules": []}
+
+
+async def test_metrics_count_letters_sessions_and_events(
+    house: House, post: Post, bridge: httpx.AsyncClient, to: str
+) -> None:
+    await post.letter(to, LetterState.DEAD_LETTER)
+    await post.online(to)
+    answer = await bridge.get("/metrics", headers=OVERSEER)
+    families = {one.name: one for one in text_string_to_metric_families(answer.text)}
+    counts = await house.context.letter_figures.counts()
+    statuses = {one.labels["status"]: one.value for one in families["mailroom_letters"].samples}
+    assert statuses.keys() == {"queued", "delivering", "retrying", "dead_letter"}
+    assert statuses["dead_letter"] >= 1
+    for name in ("mailroom_dead_letters", "mailroom_sessions_online"):
+        assert families[name].samples[0].value >= 1, name
+    assert families["mailroom_letters_queued"].samples[0].value == counts.waiting
+    assert families["mailroom_circuits_open"].samples[0].value == counts.circuits_open
+    events = families["mailroom_agent_events"]
+    assert events.type == "counter"
+    assert {one.name for one in events.samples} == {"mailroom_agent_events_total"}
+    by_type = {one.labels["type"]: one.value for one in events.samples}
+    assert by_type["message.dead_letter"] >= 1
+    assert by_type["session.registered"] >= 1
+    [owner] = house.context.owners
+    theirs = {"Authorization": f"Bearer {owner_token(house.context, owner)}"}
+    assert "mailroom_letters" not in (await bridge.get("/metrics", headers=theirs)).text
