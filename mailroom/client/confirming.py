@@ -46,7 +46,9 @@ async def confirmed(wire: Wire, session_id: str, event_id: int, letter_id: str) 
 async def _where_it_arrived(wire: Wire, letter_id: str) -> str | None:
     """The session; None if it did not arrive at one, or too long ago: then it is in the inbox."""
     try:
-        return str((await wire.get(f"/mail/{segment_of(letter_id)}/delivery"))["session_id"])
+        found = await wire.get(f"/mail/{segment_of(letter_id)}/delivery")
+        where: str | None = found["session_id"]
+        return where
     except Refused as refusal:
         _check_not_there(refusal)
         return None

@@ -1,5 +1,6 @@
 """Letters as they are sent and as they are seen (`POST /mail`, `GET /mail`)."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
@@ -19,8 +20,8 @@ class Theirs(BaseModel):
 
 
 class Message(Frozen):
-    """A letter to be sent. The same message sent again, after an answer was lost, is the same
-    letter: `id` goes along as Idempotency-Key."""
+    """A letter to be sent. The same message sent again to the same address, after an answer was
+    lost, is the same letter: its `key` goes along as Idempotency-Key."""
 
     body: str = ""
     subject: str = ""
@@ -31,6 +32,9 @@ class Message(Frozen):
     pinned: bool = False
     channel: str | None = None
     id: str = Field(default_factory=lambda: uuid4().hex)
+
+    def key(self, to: str) -> str:
+        return hashlib.sha256(f"{self.id}\0{to}".encode(errors="replace")).hexdigest()
 
     def wire(self, to: str, sender: str | None, ttl: timedelta | None = None) -> dict[str, Any]:
         """The JSON of `POST /mail`; `ttl` is for one that says none itself."""

@@ -27,6 +27,7 @@ from mailroom.client.sessions import (
 from mailroom.client.stream import Stream
 from mailroom.client.wire import Wire, path_of, segment_of
 from mailroom.models.agent_handling import OfflineQueue, Retry
+from mailroom.models.agent_mail import Delivery
 from mailroom.models.sessions import Presence, Session
 
 ANSWER_SECONDS = 20.0
@@ -117,8 +118,8 @@ class Mailroom:
         """Puts it into the inbox without an interruption; it is not waited for. Who is online
         gets it at once, who is not when they come. Raises `Refused` where the queue is full and
         set to reject."""
-        queued = _message(message).model_copy(update={"delivery": "queue"})
-        await self.send(Message.model_validate(queued.model_dump()), address)
+        queued = _message(message).model_copy(update={"delivery": Delivery.QUEUE})
+        await self.send(queued, address)
 
     async def register_session(
         self,
@@ -193,7 +194,7 @@ class Mailroom:
             "/mail",
             json=letter.wire(to, sender or self._address, self._wishes.ttl),
             params={"wait": wait} if wait else {},
-            headers={"Idempotency-Key": letter.id},
+            headers={"Idempotency-Key": letter.key(to)},
             timeout=httpx.Timeout(ANSWER_SECONDS, read=ANSWER_SECONDS + wait),
         )
         return Sent.model_validate(answer)
