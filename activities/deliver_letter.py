@@ -63,9 +63,11 @@ class DeliverLetter:
         except Permanent as error:
             return await one.buried(str(error))
         except Transient as error:
-            if activity.info().attempt <= request.terms.confirm_retries:
-                raise
-            return await one.unanswered(str(error))
+            if activity.info().attempt > request.terms.confirm_retries:
+                return await one.unanswered(str(error))
+            detail: dict[str, object] = {"error": str(error)}
+            await self.letters.tell(letter.to, letter.id, Event.ROUTING_ERROR, detail)
+            raise
         if activity.info().attempt == 1 and request.attempts == 0:
             await self.hooks(letter)
         return attempt

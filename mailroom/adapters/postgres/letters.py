@@ -300,6 +300,9 @@ _MOVE = text("""
     ), withdrawn AS (
         DELETE FROM session_events
         WHERE message_id IN (SELECT id FROM moved) AND confirmed_at IS NULL
+    ), confirmed AS (
+        INSERT INTO delivery_confirmations (message_id)
+        SELECT id FROM moved WHERE :state IN ('delivered', 'acknowledged') ON CONFLICT DO NOTHING
     ), told AS (
         INSERT INTO events (owner, message_id, step, type, detail)
         SELECT :owner, id, :order, :event, CAST(:detail AS jsonb) FROM moved
@@ -394,6 +397,9 @@ _ARRIVED = text("""
         UPDATE agent_mail SET status = 'delivered', channel = :channel, delivered_at = now(),
                               updated_at = now(), reason = NULL
         WHERE id = ANY(:ids) AND status <> ALL(:ended) RETURNING id
+    ), confirmed AS (
+        INSERT INTO delivery_confirmations (message_id)
+        SELECT id FROM arrived ON CONFLICT DO NOTHING
     )
     INSERT INTO events (owner, message_id, step, type, detail)
     SELECT :owner, id, 0, 'message.routed', CAST(:detail AS jsonb) FROM arrived
