@@ -93,7 +93,7 @@ def _tell(the: Context, letter_id: str, done: Done | None, news: str) -> None:
 
 
 async def _told(the: Context, letter_id: str, news: str) -> None:
-    await the.letter_flows.tell_letter(letter_id, news)
+    await the.letter_flows.tell_letter(letter_id, news, "inbox")
     await the.letters.told([letter_id])
 
 
