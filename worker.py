@@ -20,6 +20,7 @@ from activities.draft_reply import DraftReply
 from activities.drain_mailbox import DrainMailbox
 from activities.heartbeats import Heartbeats
 from activities.nudge_again import NudgeAgain
+from activities.poll_beads import PollBeads
 from activities.poll_inbox import PollInbox
 from activities.postpone import Postpone
 from activities.reach import Reach
@@ -35,6 +36,7 @@ from activities.text_owner import TextOwner
 from activities.watch_mailbox import WatchMailbox
 from activities.write_owner import WriteOwner
 from mailroom.adapters import schedules, temporal, twilio
+from mailroom.adapters.beads import BeadsCommand
 from mailroom.adapters.blobs import ObstoreBlobs
 from mailroom.adapters.command_hook import CommandHook, run_hooks
 from mailroom.adapters.drafters import drafter_of, drafts_by_ai, fallback_of
@@ -46,6 +48,7 @@ from mailroom.adapters.letter_webhook import LetterWebhook
 from mailroom.adapters.links import SignedLinks
 from mailroom.adapters.mailboxes import mailboxes_of
 from mailroom.adapters.postgres import engine
+from mailroom.adapters.postgres.agents import PostgresAgents
 from mailroom.adapters.postgres.emails import PostgresEmails
 from mailroom.adapters.postgres.history import PostgresHistory
 from mailroom.adapters.postgres.letters import PostgresLetters
@@ -73,14 +76,17 @@ from mailroom.adapters.smtp.routes import RoutedMailer
 from mailroom.adapters.smtp.submission import SmtpMailer
 from mailroom.adapters.tmux import Tmux
 from mailroom.bridge.flows import ReplyFlows
+from mailroom.bridge.given_letters import GivenLetters
 from mailroom.bridge.intake import Intake
 from mailroom.bridge.letter_flows import LetterFlows
 from mailroom.bridge.mailbox_watches import watch_mailboxes
+from mailroom.bridge.post_office import PostOffice
 from mailroom.local.beside import beside
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_mail import Priority, ScanInput
 from mailroom.models.drafting import DraftsSection
 from mailroom.models.names import (
+    BEADS_POLL,
     INBOX_POLL,
     MAIL_TASK_QUEUE,
     MAILBOX_SCAN,
@@ -89,6 +95,7 @@ from mailroom.models.names import (
 from mailroom.ports import Drafter, Texter
 from workflows.agent_mail import AgentMailWorkflow
 from workflows.arguments import CheckedArguments
+from workflows.beads_poll import BeadsPollWorkflow
 from workflows.email_reply import EmailReplyWorkflow
 from workflows.inbox_poll import InboxPollWorkflow
 from workflows.lost_text import LostTextWorkflow
@@ -101,6 +108,7 @@ from workflows.sandbox import sandbox
 
 WORKFLOWS = [
     AgentMailWorkflow,
+    BeadsPollWorkflow,
     EmailReplyWorkflow,
     InboxPollWorkflow,
     LostTextWorkflow,
@@ -302,12 +310,28 @@ def _letters(adapters: Adapters, say: Say, settings: Settings) -> list[Callable[
         ScanMailboxes(letters, PostgresSessions(write), flows, agents).scan_mailboxes,
         *_settling(SettleLetter(letters)),
         NudgeAgain(letters, reach, mailboxes).nudge_again,
-        TellOverseer(say, adapters.owners, agents.overseer_owner).tell_overseer,
+        TellOverseer(say, adapters.owners, agents.overseer_owner, beads_of(agents)).tell_overseer,
+        *_beads(adapters, letters, mailboxes),
     ]
 
 
 def _settling(settle: SettleLetter) -> list[Callable[..., Any]]:
     return [settle.settle_letter, settle.hold_letter]
+
+
+def beads_of(agents: AgentsSection) -> BeadsCommand | None:
+    return BeadsCommand(agents.beads.folder) if agents.beads.enabled else None
+
+
+def _beads(
+    adapters: Adapters, letters: PostgresLetters, mailboxes: PostgresAgentMailboxes
+) -> list[Callable[..., Any]]:
+    agents = adapters.agents
+    if (beads := beads_of(agents)) is None:
+        return []
+    known, flows = PostgresAgents(adapters.engines.write), LetterFlows(adapters.client, agents)
+    office = PostOffice(flows, letters, known, adapters.blobs, agents, mailboxes)
+    return [PollBeads(beads, GivenLetters(office)).poll_beads]
 
 
 def inbox(adapters: Adapters, settings: Settings) -> Intake:
@@ -368,7 +392,9 @@ async def keep_schedules(client: Client, settings: Settings) -> None:
     # A machine that sleeps at midnight does it when it wakes up.
     daily = Repeated(RETENTION, RetentionWorkflow.run, DAY, "removes what is too old", catch_up=DAY)
     await _keep(client, daily, wanted=bool(settings.periods))
-    await keep_scans(client, load_config_file(settings.mailroom_config).agents)
+    agents = load_config_file(settings.mailroom_config).agents
+    await keep_scans(client, agents)
+    await keep_beads(client, agents)
 
 
 async def keep_scans(client: Client, agents: AgentsSection) -> None:
@@ -379,6 +405,12 @@ async def keep_scans(client: Client, agents: AgentsSection) -> None:
     for each in Priority:
         scan = _scan(f"{MAILBOX_SCAN}-{each}", agents.scan_pause(each), [each])
         await _keep(client, scan, wanted=each in own)
+
+
+async def keep_beads(client: Client, agents: AgentsSection) -> None:
+    every, note = agents.beads.every, "takes over the open messages of Beads"
+    poll = Repeated(BEADS_POLL, BeadsPollWorkflow.run, every, note)
+    await _keep(client, poll, wanted=agents.beads.enabled)
 
 
 def _scan(schedule: str, every: timedelta, priorities: Sequence[Priority]) -> Repeated:

@@ -33,6 +33,7 @@ from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.breaker import BreakerTerms, Circuit
 from mailroom.models.email_reply import Draft, MailRef
 from mailroom.models.events import MailEvent
+from mailroom.models.given_letter import GivenLetter
 from mailroom.models.mailbox import Cursor, Folder, Found, Mailbox, Reading
 from mailroom.models.poll import StatusReport, TakenMail
 from mailroom.models.retention import DueMail, Kept
@@ -403,3 +404,22 @@ class LetterWebhooks(Protocol):
 
 class LetterCommands(Protocol):
     async def deliver(self, command: Sequence[str], letter: Letter) -> None: ...
+
+
+class Beads(Protocol):
+    """Messages in the issue tracker of that name."""
+
+    async def messages(self) -> Sequence[object]:
+        """Those that are open, as it wrote them: data, and possibly nonsense."""
+
+    async def label(self, beads_id: str, label: str) -> None: ...
+
+
+class LetterIntake(Protocol):
+    """Where letters of another program are handed over."""
+
+    async def known(self, letters: Collection[str]) -> set[str]:
+        """Those of them that were taken before."""
+
+    async def take(self, letter: GivenLetter, source: str) -> None:
+        """Returns once it is durable. Who is not known yet becomes known."""

@@ -167,7 +167,8 @@ class AgentMailWorkflow:
             return
         self.enter(LetterState.DEAD_LETTER, error=reason, rests_until=None)
         if self.letter.priority is Priority.URGENT or self.letter.source:
-            await self.tell_overseer(f"A letter could not be delivered ({reason.rstrip('.')}):")
+            sentence = f"A letter could not be delivered ({reason.rstrip('.')}):"
+            await self.tell_overseer(sentence, dead=True)
         self.show()
         while self.progress.state is LetterState.DEAD_LETTER:
             await self.something(None)
@@ -212,11 +213,11 @@ class AgentMailWorkflow:
         else:
             await self.tell_overseer("Nobody acknowledged an urgent letter:")
 
-    async def tell_overseer(self, reason: str) -> None:
+    async def tell_overseer(self, reason: str, *, dead: bool = False) -> None:
         try:
             await workflow.execute_activity_method(
                 TellOverseer.tell_overseer,
-                TellOverseerInput(letter=self.letter, reason=reason),
+                TellOverseerInput(letter=self.letter, reason=reason, dead=dead),
                 **letter_policies.of_telling("tells the overseer"),
             )
         except ActivityError as error:

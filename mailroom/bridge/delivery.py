@@ -22,6 +22,8 @@ TEXT_SECONDS = 2.9
 RECEIPT_SECONDS = 8.0
 DELIVERED = (Kind.TEXT, Kind.RECEIPT, Kind.MAIL, Kind.LETTER)
 """Kinds that have a way on; others wait in the spool."""
+OUTWARD = (Kind.LETTER,)
+"""Of these some wait in `outbound`: an older orchestrator was about to try them again."""
 
 
 async def deliver(the: Context, message: Message, queued_at: datetime) -> None:

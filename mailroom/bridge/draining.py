@@ -30,8 +30,9 @@ class Fate(Enum):
 class Round:
     """Made anew for each. What meets a closed way closes it for everybody."""
 
-    def __init__(self, the: Context) -> None:
+    def __init__(self, the: Context, queue: Queue = Queue.INBOUND) -> None:
         self._the = the
+        self._queue = queue
         self._spool = the.handover.spool
         self._stay: set[str] = set()
         self._away: list[Entry] = []
@@ -52,14 +53,14 @@ class Round:
 
     async def _first(self, kinds: Collection[Kind]) -> list[str]:
         spool = self._spool
-        return await asyncio.to_thread(spool.first, Queue.INBOUND, BATCH, kinds, self._stay)
+        return await asyncio.to_thread(spool.first, self._queue, BATCH, kinds, self._stay)
 
     async def _together(self, files: Sequence[str]) -> bool:
         """Whether others may pass."""
         found = dict(zip(files, await asyncio.gather(*map(self._one, files)), strict=True))
         gone = [file for file, fate in found.items() if fate is Fate.FORWARDED]
         if gone:
-            await asyncio.to_thread(self._spool.remove, Queue.INBOUND, gone)
+            await asyncio.to_thread(self._spool.remove, self._queue, gone)
         self._stay.update(file for file in files if found[file] in (Fate.STAYS, Fate.AWAY))
         fates = Counter(found.values())
         self.fates.update(fates)
@@ -67,7 +68,7 @@ class Round:
 
     async def _one(self, file: str) -> Fate:
         try:
-            entry = await asyncio.to_thread(self._spool.read, Queue.INBOUND, file)
+            entry = await asyncio.to_thread(self._spool.read, self._queue, file)
         except FileNotFoundError:
             return Fate.FORWARDED  # by another
         except Damaged as error:
@@ -95,11 +96,11 @@ class Round:
         if entry.attempts + 1 >= MOST_ATTEMPTS:
             return await self._bury(entry, f"Given up after {MOST_ATTEMPTS} attempts. {error}")
         tried = entry.failed(error, datetime.now(UTC))
-        await asyncio.to_thread(self._spool.update, Queue.INBOUND, tried)
+        await asyncio.to_thread(self._spool.update, self._queue, tried)
         return Fate.STAYS
 
     async def _bury(self, entry: Entry, error: str) -> Fate:
         dead = entry.failed(error, datetime.now(UTC))
-        await asyncio.to_thread(self._spool.move, dead, Queue.INBOUND, Queue.DEAD_LETTER)
+        await asyncio.to_thread(self._spool.move, dead, self._queue, Queue.DEAD_LETTER)
         log.warning("a message can't go on", id=entry.id, kind=entry.message.kind, error=error)
         return Fate.DEAD

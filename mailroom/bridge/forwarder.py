@@ -1,6 +1,7 @@
 """Sends on what the spool keeps as soon as the way is open."""
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 
 import structlog
@@ -8,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mailroom.adapters.spool.locks import SpoolBusy
 from mailroom.bridge.context import Context
-from mailroom.bridge.delivery import DELIVERED
+from mailroom.bridge.delivery import DELIVERED, OUTWARD
 from mailroom.bridge.draining import Fate, Round
 from mailroom.bridge.way import reason_of
 from mailroom.models.base import Frozen
@@ -41,11 +42,10 @@ class Forwarder:
         """Until cancelled."""
         await self._begin()
         while True:
-            drained = await self._once_open()
-            # What failed for a reason of its own is tried again after a while.
-            seconds = LOOK_AGAIN_SECONDS if drained.left else None
+            await self._once_open()
+            # What failed for a reason of its own is tried again, and a command may have added some.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._way.work.wait(), seconds)
+                await asyncio.wait_for(self._way.work.wait(), LOOK_AGAIN_SECONDS)
 
     async def drain(self) -> Drained:
         """Now, if the way is open or can be opened. Texts go on before others come in directly:
@@ -60,28 +60,36 @@ class Forwarder:
                 self._way.open()
             await this.send_on(DELIVERED, AT_ONCE)
             await this.settle()
+            fates = this.fates + await self._outward()
             return Drained(
-                forwarded=this.fates[Fate.FORWARDED],
-                dead=this.fates[Fate.DEAD],
+                forwarded=fates[Fate.FORWARDED],
+                dead=fates[Fate.DEAD],
                 left=await self._left(),
             )
+
+    async def _outward(self) -> Counter[Fate]:
+        """Unless the way closed meanwhile."""
+        outward = Round(self._the, Queue.OUTBOUND)
+        if self._way.is_open:
+            await outward.send_on(OUTWARD, AT_ONCE)
+            await outward.settle()
+        return outward.fates
 
     async def _begin(self) -> None:
         counts = await asyncio.to_thread(self._spool.counts, Queue.INBOUND)
         if counts[Kind.TEXT]:
             self._way.close("Texts that were kept before the start go on first.")
 
-    async def _once_open(self) -> Drained:
+    async def _once_open(self) -> None:
         pause = FIRST_PAUSE
         while True:
             try:
-                drained = await self.drain()
+                await self.drain()
             except (OSError, SpoolBusy) as error:
                 # The spool's own folder: nothing is lost, and nothing goes on.
                 log.error("the spool can't be read", error=str(error))  # noqa: TRY400
-                drained = Drained(left=1)
             if self._way.is_open:
-                return drained
+                return
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -98,6 +106,8 @@ class Forwarder:
         return True
 
     async def _left(self) -> int:
-        counts = await asyncio.to_thread(self._spool.counts, Queue.INBOUND)
-        self._way.kept = sum(counts[kind] for kind in DELIVERED)
+        inbound = await asyncio.to_thread(self._spool.counts, Queue.INBOUND)
+        outbound = await asyncio.to_thread(self._spool.counts, Queue.OUTBOUND)
+        self._way.kept = sum(inbound[kind] for kind in DELIVERED)
+        self._way.kept += sum(outbound[kind] for kind in OUTWARD)
         return self._way.kept

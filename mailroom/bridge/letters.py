@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, Field, JsonValue
 from mailroom.bridge.agent_auth import Agent, AgentCaller, AgentRoute
 from mailroom.bridge.auth import The
 from mailroom.bridge.context import Context
+from mailroom.bridge.given_letters import GivenLetters
 from mailroom.bridge.post_office import (
     QueueFull,
     TooLong,
@@ -34,8 +34,10 @@ from mailroom.models.agent_mail import (
 )
 from mailroom.models.agent_rules import Routed
 from mailroom.models.events import MailEvent
+from mailroom.models.given_letter import NoLetter
 from mailroom.models.new_letter import NewLetter
 from mailroom.models.spool import LATER, NORMAL, URGENT, VIP, SpooledLetter
+from mailroom.models.spooled_letter import spooled_letter
 from mailroom.ports import Permanent
 
 router = APIRouter(prefix="/mail", tags=["agent mail"], route_class=AgentRoute)
@@ -128,52 +130,11 @@ async def send(
 async def accept(the: Context, message: dict[str, JsonValue], queued_at: datetime) -> None:
     """A letter out of the spool, as `POST /mail` kept it or an older orchestrator wrote it.
     Raises `Permanent`."""
-    letter_id, sender, new = spooled_letter(message)
     try:
-        routed = await the.office.routed(new, sender, letter_id, queued_at)
-        await the.office.send(routed)
-    except Unsendable as error:
+        letter = spooled_letter(message, queued_at)
+    except NoLetter as error:
         raise Permanent(str(error)) from error
-
-
-def spooled_letter(message: dict[str, JsonValue]) -> tuple[str, str, NewLetter]:
-    """Its ID, its sender and the letter. Names in any case, as Go reads them."""
-    given = {name.casefold(): value for name, value in message.items() if value is not None}
-    said = str(given.get("id", ""))
-    known = {name: given[name] for name in _FIELDS & given.keys()}
-    if known.get("priority") not in list(Priority):
-        known.pop("priority", None)
-    if known.get("delivery") not in list(Delivery):
-        known.pop("delivery", None)
-    if not isinstance(known.get("reply_to"), str) or not _ID.fullmatch(str(known["reply_to"])):
-        known.pop("reply_to", None)
-    try:
-        new = NewLetter.model_validate(known)
-        sender = sender_of(new.sender or "overseer")
-    except (ValueError, Unsendable) as error:
-        raise Permanent(f"It is no letter that can be sent: {_first_line(error)}") from error
-    # Another orchestrator's ID is in another form; the same letter again is the same.
-    letter_id = said if _ID.fullmatch(said) else _digest(f"spool\0{sorted(given.items())!r}")
-    return letter_id, sender, new
-
-
-_FIELDS = {
-    "from",
-    "to",
-    "subject",
-    "body",
-    "priority",
-    "delivery",
-    "ttl_seconds",
-    "reply_to",
-    "pinned",
-    "channel",
-}
-_ID = re.compile(r"[0-9a-f]{32}")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    await GivenLetters(the.office).accept(letter)
 
 
 async def _sent(the: Context, new: NewLetter, sender: str, letter_id: str, wait: float) -> Sent:

@@ -55,12 +55,17 @@ class PostOffice:
     _seen: set[str] = field(default_factory=set)
 
     async def routed(
-        self, new: NewLetter, sender: str, letter_id: str, now: datetime
+        self,
+        new: NewLetter,
+        sender: str,
+        letter_id: str,
+        now: datetime,
+        thread: str | None = None,
     ) -> list[Routed]:
         """A letter for each recipient, as the rules want it. Raises `Unsendable`."""
         self.check_length(new)
         recipients = await self.recipients(new.to, sender)
-        thread = await self.thread(new, letter_id)
+        thread = thread or await self.thread(new, letter_id)
         several = len(recipients) > 1
         return [
             self.agents.routed(

@@ -9,7 +9,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from mailroom.adapters.settings import Settings, load_settings
-from mailroom.cli.client import ANSWER_SECONDS, Bridge, bridge
+from mailroom.cli.client import ANSWER_SECONDS, Bridge, NotRunning, bridge
 from mailroom.cli.errors import ExitCode, Failure
 from mailroom.cli.output import Output, answer, messages, print_json, say
 from mailroom.cli.way import Way, way_of
@@ -44,6 +44,22 @@ async def _drain(settings: Settings) -> tuple[Drained, Way | None]:
     async with bridge(settings) as to:
         drained = await drained_by(to)
         return drained, await way_of(to) if drained.left else None
+
+
+def drained_soon(settings: Settings) -> Drained | None:
+    """By the bridge, if it runs; what is in its queues goes on without it being asked, too."""
+    try:
+        return asyncio.run(_once(settings))
+    except NotRunning:
+        say("Mailroom isn't running; they go on when it does.")
+    except Failure as failure:
+        say(f"They go on with the bridge's next look. {failure}")
+    return None
+
+
+async def _once(settings: Settings) -> Drained:
+    async with bridge(settings) as to:
+        return await drained_by(to)
 
 
 async def drained_by(to: Bridge) -> Drained:

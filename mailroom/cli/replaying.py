@@ -1,18 +1,16 @@
 """`mailroom spool replay`: dead letters go back to where they came from."""
 
-import asyncio
 from collections.abc import Sequence
 
 import typer
 from rich.text import Text
 
-from mailroom.adapters.settings import Settings, load_settings
+from mailroom.adapters.settings import load_settings
 from mailroom.adapters.spool.spool import Spool
 from mailroom.cli.bars import bar
-from mailroom.cli.client import NotRunning, bridge
-from mailroom.cli.draining import Drained, drained_by
+from mailroom.cli.draining import drained_soon
 from mailroom.cli.errors import ExitCode, Failure
-from mailroom.cli.output import Output, answer, clean, messages, print_json, say
+from mailroom.cli.output import Output, answer, clean, messages, print_json
 from mailroom.cli.spool_folder import SHORT, Place, found, opened_to_write, read
 from mailroom.models.spool import Queue
 
@@ -24,7 +22,7 @@ def replay(named: Sequence[str] | None, output: Output) -> None:
     places = _named(spool, named) if named else _all(spool)
     problems = _put_back_all(spool, places)
     replayed = len(places) - len(problems)
-    drained = _drained(settings) if replayed else None
+    drained = drained_soon(settings) if replayed else None
     if output is Output.JSON:
         known = drained.model_dump() if drained else None
         print_json({"replayed": replayed, "problems": problems, "drained": known})
@@ -63,19 +61,3 @@ def _put_back(spool: Spool, place: Place) -> None:
     if entry.queue is Queue.DEAD_LETTER:
         raise Failure(f"{place.id[:SHORT]} was never in another queue; it stays where it is.")
     spool.move(entry.again(), Queue.DEAD_LETTER, entry.queue)
-
-
-def _drained(settings: Settings) -> Drained | None:
-    """By the bridge, if it runs; what is in its queues goes on without it being asked, too."""
-    try:
-        return asyncio.run(_drain(settings))
-    except NotRunning:
-        say("Mailroom isn't running; they go on when it does.")
-    except Failure as failure:
-        say(f"They go on with the bridge's next look. {failure}")
-    return None
-
-
-async def _drain(settings: Settings) -> Drained:
-    async with bridge(settings) as to:
-        return await drained_by(to)

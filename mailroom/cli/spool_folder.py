@@ -14,7 +14,6 @@ from mailroom.models.spool import Damaged, Entry, Queue
 
 SHORT = 8
 NAMED_AT_MOST = 5
-LETTERS_WAIT = "Letters wait for agent mail, which this Mailroom does not have yet."
 
 
 class Place(NamedTuple):

@@ -18,7 +18,7 @@ from mailroom.cli import way
 from mailroom.cli.errors import Failure
 from mailroom.cli.mails import age
 from mailroom.cli.output import Output, one_line, plain_table, print_json, say, show
-from mailroom.cli.spool_folder import LETTERS_WAIT, SHORT, Place, opened
+from mailroom.cli.spool_folder import SHORT, Place, opened
 from mailroom.models.base import Frozen
 from mailroom.models.spool import Damaged, Kind, Queue, kind_of, name_of
 
@@ -116,8 +116,6 @@ def _page(waits: Waits, found: way.Way | Failure) -> Iterator[RenderableType]:
     yield table
     yield Text()
     yield Text(found.sentence if isinstance(found, way.Way) else one_line(str(found)))
-    if any(Kind.LETTER in waits[queue] for queue in (Queue.INBOUND, Queue.OUTBOUND)):
-        yield Text(LETTERS_WAIT)
 
 
 def _places(spool: Spool, queues: Sequence[Queue], kinds: set[Kind]) -> list[Place]:

@@ -11,11 +11,13 @@ from rich.text import Text
 from mailroom.adapters.settings import load_settings
 from mailroom.adapters.spool.spool import Spool
 from mailroom.cli.bars import bar
+from mailroom.cli.draining import drained_soon
 from mailroom.cli.errors import ExitCode, Failure
 from mailroom.cli.output import Output, answer, clean, print_json, say
 from mailroom.cli.queue_files import Item, items_in
-from mailroom.cli.spool_folder import LETTERS_WAIT, id_of, opened_to_write
-from mailroom.models.queued_letters import FILES, NoLetter, letter_of
+from mailroom.cli.spool_folder import id_of, opened_to_write
+from mailroom.models.given_letter import NoLetter
+from mailroom.models.queued_letters import FILES, letter_of
 from mailroom.models.spool import Entry, Queue
 
 PROBLEMS_KEPT = 1_000
@@ -92,6 +94,8 @@ def take_over(folder: Path, output: Output) -> None:
         finally:  # also of an import that ends early
             progress.stop()
             _show(run.summary, output)
+    if run.summary.new and (drained := drained_soon(settings)):
+        say(f"{drained.sentence}.")
     if run.summary.refused:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -109,5 +113,3 @@ def _show(summary: Summary, output: Output) -> None:
         print_json(asdict(summary))
     else:
         answer(f"{summary.new} new, {summary.known} known, {summary.refused} refused")
-    if summary.new:
-        say(LETTERS_WAIT)

@@ -11,6 +11,7 @@ from mailroom.models.agent_handling import Command, Handling, Mailbox
 from mailroom.models.agent_mail import Delivery, Letter, Priority, Terms
 from mailroom.models.agent_rules import Address, MailRule, Routed, routed
 from mailroom.models.base import Frozen
+from mailroom.models.beads import BeadsSection
 from mailroom.models.durations import Duration
 from mailroom.models.patterns import matches
 from mailroom.models.strategies import CONTROL, Notification, Strategy, apart, strategy_of
@@ -34,6 +35,7 @@ class AgentsSection(Handling):
     mailboxes: tuple[Mailbox, ...] = Field(default=(), description="later ones have precedence")
     rules: tuple[MailRule, ...] = ()
     strategies: tuple[Strategy, ...] = ()
+    beads: BeadsSection = BeadsSection()
 
     @field_validator("groups")
     @classmethod

@@ -12,6 +12,8 @@ RETENTION = "retention"
 
 MAILBOX_SCAN = "mailbox-scan"
 """Schedule that looks for letters that should have gone on."""
+BEADS_POLL = "beads-poll"
+"""Schedule that takes over the open messages of Beads."""
 
 REASON_SEND_UNKNOWN = "send_unknown"
 REASON_BY_OWNER = "by owner"

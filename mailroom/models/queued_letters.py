@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
 )
 
+from mailroom.models.given_letter import FIRST_YEAR, NoLetter
 from mailroom.models.spool import LATER, NORMAL, URGENT, VIP, Entry, Queue, SpooledLetter
 
 FILES = {queue: f"{queue}.json" for queue in Queue}
@@ -30,11 +31,7 @@ NAMES = {
     "queuedat": "QueuedAt",
     "error": "Error",
 }
-FIRST_YEAR, LAST_YEAR = 1970, 9998
-
-
-class NoLetter(ValueError):
-    """An item can't be taken over; the message is a sentence that says why."""
+LAST_YEAR = 9998
 
 
 def _moment(value: object) -> object:

@@ -34,7 +34,6 @@ from mailroom.models.spool import (
     Entry,
     Message,
     Queue,
-    SpooledLetter,
     SpooledMail,
     SpooledText,
 )
@@ -146,16 +145,15 @@ async def test_mail_for_nobody_is_a_dead_letter_with_the_reason(
     assert spool.files(Queue.INBOUND) == []
 
 
-async def test_damage_and_letters_stay_and_hold_up_nobody(
+async def test_damage_stays_and_holds_up_nobody(
     house: House, the: Context, spool: Spool, marker: str
 ) -> None:
     damaged = keep(spool, kept_mail(marker, 2), VIP)
-    letter = keep(spool, SpooledLetter(message={"to": "mayor/"}), URGENT)
     file = spool.path(Queue.INBOUND, damaged.name.file)
     file.write_bytes(file.read_bytes()[:-10])
     keep(spool, kept_mail(marker, 1))
     assert await Forwarder(the).drain() == Drained(forwarded=1, left=1)
-    assert spool.files(Queue.INBOUND) == [letter.name.file, damaged.name.file]
+    assert spool.files(Queue.INBOUND) == [damaged.name.file]
     await house.gateway.wait_for(f"Kept 1 {marker}")
 
 

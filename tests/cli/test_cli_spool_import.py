@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_bridge import Run
+from fake_bridge import FakeBridge, Run
 
 from mailroom.adapters.spool.spool import Spool
 from mailroom.cli.queue_files import DEPTH, items_in
@@ -70,7 +70,7 @@ def test_three_queues_are_taken_over_as_they_are(run: Run, spool: Spool, queues:
     before = {file: file.read_bytes() for file in queues.iterdir()}
     done = run("spool", "import", queues)
     assert (done.exit_code, done.stdout) == (0, "3 new, 0 known, 0 refused\n")
-    assert "Letters wait for agent mail" in done.stderr
+    assert done.stderr.startswith("They go on with the bridge's next look. ")
     (waiting,) = entries(spool, Queue.INBOUND)
     assert isinstance(waiting.message, SpooledLetter)
     assert waiting.message.message == queued(1)["Message"]
@@ -82,6 +82,18 @@ def test_three_queues_are_taken_over_as_they_are(run: Run, spool: Spool, queues:
     assert {(one.queue, one.error) for one in letters} == {(Queue.OUTBOUND, "no such agent")}
     assert spool.files(Queue.OUTBOUND) == []
     assert {file: file.read_bytes() for file in queues.iterdir()} == before
+
+
+def test_a_bridge_that_runs_is_asked_to_send_them_on(
+    run: Run, bridge: FakeBridge, spool: Spool, queues: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILROOM_SPOOL_DIR", str(spool.folder))
+    write(queues, Queue.OUTBOUND, [queued(1)])
+    done = run("spool", "import", queues)
+    assert (done.stdout, bridge.drains) == ("1 new, 0 known, 0 refused\n", 1)
+    assert done.stderr == "3 went on, 0 left, 0 to the dead letters.\n"
+    run("spool", "import", queues)
+    assert bridge.drains == 1  # of nothing new
 
 
 def test_an_import_that_was_interrupted_can_be_run_again(

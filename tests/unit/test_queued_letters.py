@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailroom.models.queued_letters import NoLetter, letter_of
+from mailroom.models.given_letter import NoLetter
+from mailroom.models.queued_letters import letter_of
 from mailroom.models.spool import Queue, decoded, encoded, is_entry, name_of
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
