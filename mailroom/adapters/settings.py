@@ -11,6 +11,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mailroom.models.agent_addresses import OVERSEER, address_of
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.base import Frozen
 from mailroom.models.drafting import DraftsSection
@@ -112,6 +113,8 @@ class Settings(BaseSettings):
     mailroom_url: Url | None = None
     mailroom_public_url: Url | None = None
     mailroom_token: SecretStr | None = None
+    mailroom_agent: Annotated[str, AfterValidator(address_of)] = OVERSEER
+    mailroom_agent_token: SecretStr | None = None
     mailroom_smtp_host: str = "127.0.0.1"
     mailroom_smtp_port: int = 2525
     mailroom_max_message_bytes: Annotated[int, Field(gt=0)] = 25 * 1024 * 1024
