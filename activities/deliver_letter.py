@@ -130,10 +130,17 @@ class _One:
         return await may_try_now(self.by.letters, self.mailbox, circuit)
 
     async def interrupted(self, terminal: str, placed: Placed) -> Attempt:
-        """A letter that was read meanwhile interrupts nobody."""
-        if not placed.read:
+        """A letter that was read meanwhile interrupts nobody, and none does so twice."""
+        if not placed.read and not await self.was_typed(terminal):
             await self.by.reach.interrupt(terminal, self.request.letter)
         return await self.arrived(Channel.TMUX)
+
+    async def was_typed(self, terminal: str) -> bool:
+        """By a worker that died before it could say so."""
+        letter = self.request.letter
+        if activity.info().attempt == 1 or not await self.by.letters.broke_off(letter):
+            return False
+        return await self.by.reach.has_interrupted(terminal, letter)
 
     async def confirmed_by_session(self, news: asyncio.Queue[MailEvent]) -> Attempt:
         letter, within = self.request.letter, self.request.terms.confirm_within

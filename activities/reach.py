@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mailroom.models.agent_handling import Mailbox
 from mailroom.models.agent_mail import Channel, Letter
-from mailroom.models.nudges import batch_line, nudge_line
+from mailroom.models.nudges import batch_line, nudge_line, read_command
 from mailroom.ports import Blobs, LetterCommands, LetterWebhooks, Nudges, Permanent
 
 
@@ -26,6 +26,10 @@ class Reach:
     async def interrupt(self, terminal: str, letter: Letter) -> None:
         line = nudge_line(letter.sender, letter.subject, letter.id, letter.priority)
         await self.nudges.nudge(terminal, line)
+
+    async def has_interrupted(self, terminal: str, letter: Letter) -> bool:
+        """Whether its line is to be seen there."""
+        return await self.nudges.has_shown(terminal, read_command(letter.id))
 
     async def notify(self, terminal: str, letters: Sequence[Letter]) -> None:
         """One line, however many letters wait."""

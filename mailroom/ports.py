@@ -307,6 +307,9 @@ class LetterStore(Protocol):
 
     async def unread(self, letter_id: str) -> bool: ...
 
+    async def broke_off(self, letter: Letter) -> bool:
+        """Whether the try before this one ended without a word: its worker died."""
+
     async def online(self, address: str) -> bool: ...
 
     async def depth(self, address: str) -> int:
@@ -394,6 +397,9 @@ class Nudges(Protocol):
 
     async def nudge(self, session: str, line: str) -> None:
         """Types a line and sees to it that it was submitted."""
+
+    async def has_shown(self, session: str, text: str) -> bool:
+        """Whether a text is to be seen there, or was not long ago."""
 
 
 class LetterWebhooks(Protocol):

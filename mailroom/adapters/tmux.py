@@ -27,6 +27,7 @@ BETWEEN_LOOKS = 0.04
 # break in it.
 BEFORE_ENTER = 0.15
 LOCKS = 16
+LINES_BACK = 2_000
 
 _STATE = "#{cursor_x} #{cursor_y} #{cursor_flag} #{pane_dead}"
 
@@ -60,6 +61,14 @@ class Tmux:
                     await self._type(session, pane, text)
         except TimeoutError:
             raise Transient(f"The tmux session {session} was busy for too long.") from None
+
+    async def has_shown(self, session: str, text: str) -> bool:
+        """Whether the active pane, or what has scrolled out of it, has this text."""
+        pane, _ = await self._active_pane(session)
+        lines = await self._server.run(
+            "capture-pane", "-p", "-J", "-S", f"-{LINES_BACK}", target=pane
+        )
+        return text in "\n".join(lines)
 
     async def _type(self, session: str, pane: str, text: str) -> None:
         # Copy mode and the like would take the keys for commands (tmux(1): -q leaves any mode).

@@ -22,10 +22,14 @@ _MEANS_NOTHING = str.maketrans(
 def nudge_line(sender: str, subject: str, letter_id: str, priority: Priority) -> str:
     """About one letter. The command comes last, where a narrow terminal still shows it."""
     said = _harmless(subject, MOST_SUBJECT) or "no subject"
-    command = f"mailroom agent read {letter_id[:SHORT_ID]}"
     return (
-        f"{_COMMENT}Mail from {_harmless(sender)}{_how(priority)}: {said} - read it with: {command}"
+        f"{_COMMENT}Mail from {_harmless(sender)}{_how(priority)}: {said}"
+        f" - read it with: {read_command(letter_id)}"
     )
+
+
+def read_command(letter_id: str) -> str:
+    return f"mailroom agent read {letter_id[:SHORT_ID]}"
 
 
 def batch_line(priorities: list[Priority]) -> str:

@@ -137,6 +137,11 @@ class PostgresLetters:
             row = (await connection.execute(_CIRCUIT, {"to": address})).mappings().first()
         return Circuit.model_validate(dict(row)) if row else CLOSED
 
+    async def broke_off(self, letter: Letter) -> bool:
+        values = {"owner": event_owner(letter.to), "id": letter.id}
+        async with self._engine.connect() as connection:
+            return await connection.scalar(_TRY_BEFORE, values) == Event.DELIVERING
+
     async def online(self, address: str) -> bool:
         async with self._engine.connect() as connection:
             return bool(await connection.scalar(_IS_ONLINE, {"to": address}))
@@ -317,6 +322,12 @@ _OUTCOMES = text("""
     SELECT id, "to", status, session_id, reason AS error FROM agent_mail WHERE id = ANY(:ids)
 """)
 _THREAD = text("SELECT thread FROM agent_mail WHERE id = :id")
+_TRY_BEFORE = text("""
+    SELECT type FROM events
+    WHERE owner = :owner AND message_id = :id
+      AND type IN ('message.delivering', 'message.routing_error')
+    ORDER BY id DESC OFFSET 1 LIMIT 1
+""")
 _UNREAD = text("""
     SELECT read_at IS NULL AND acknowledged_at IS NULL FROM agent_mail WHERE id = :id
 """)
