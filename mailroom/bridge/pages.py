@@ -1,4 +1,4 @@
-"""The pages: replies, one reply, links from texts, login. Installed by `install`."""
+"""The pages: replies, links from texts, figures, agents' mail, login. Installed by `install`."""
 
 import asyncio
 
@@ -8,17 +8,34 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from mailroom.bridge import (
+    pages_agents,
+    pages_box,
+    pages_dead,
     pages_events,
     pages_link,
     pages_login,
     pages_mail,
     pages_mails,
+    pages_one_letter,
+    pages_routing,
     pages_stats,
 )
 from mailroom.bridge.pages_html import STATIC
 
 router = APIRouter()
-for part in (pages_login, pages_mails, pages_mail, pages_link, pages_events, pages_stats):
+for part in (
+    pages_login,
+    pages_mails,
+    pages_mail,
+    pages_link,
+    pages_events,
+    pages_stats,
+    pages_agents,
+    pages_box,
+    pages_one_letter,
+    pages_dead,
+    pages_routing,
+):
     router.include_router(part.router)
 
 

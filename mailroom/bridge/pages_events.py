@@ -37,7 +37,7 @@ async def stream(
     wanted = f"email-reply/{mail}" if mail else None
     async with the.feed.subscribe() as events:
         shown = None
-        async for burst in _bursts(events, stopping(request)):
+        async for burst in bursts(events, stopping(request)):
             if not _concerns(burst, who, wanted):
                 continue
             if mail:
@@ -68,17 +68,17 @@ async def before(stop: asyncio.Event, waiting: Coroutine[Any, Any, T]) -> T | No
         stopped.cancel()
 
 
-async def _bursts(
-    events: asyncio.Queue[MailEvent], stop: asyncio.Event
+async def bursts(
+    events: asyncio.Queue[MailEvent], stop: asyncio.Event, seconds: float = BURST_SECONDS
 ) -> AsyncIterator[list[MailEvent]]:
-    """An empty one at once, then what has come, every `BURST_SECONDS` at most."""
+    """An empty one at once, then what has come, every so many seconds at most."""
     yield []
     while not stop.is_set():
         first = await before(stop, events.get())
         if first is None:
             return
         yield [first, *(events.get_nowait() for _ in range(events.qsize()))]
-        await before(stop, asyncio.sleep(BURST_SECONDS))
+        await before(stop, asyncio.sleep(seconds))
 
 
 def _concerns(burst: list[MailEvent], who: Caller, workflow_id: str | None) -> bool:

@@ -12,7 +12,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.routing import NoMatchFound
 
-from mailroom.bridge import pages_words
+from mailroom.bridge import pages_agent_words, pages_words
 from mailroom.bridge.auth import Caller
 from mailroom.bridge.context import context_of
 from mailroom.models.attached import size_words
@@ -119,6 +119,11 @@ def _environment() -> Environment:
         sender=pages_words.sender,
         state_words=pages_words.state_words,
         tone=pages_words.tone,
+    )
+    environment.filters.update(
+        circuit_tone=pages_agent_words.circuit_tone,
+        letter_state=pages_agent_words.letter_state,
+        letter_tone=pages_agent_words.letter_tone,
     )
     return environment
 

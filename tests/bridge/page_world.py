@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -230,24 +230,19 @@ def an_entry(type: str, **detail: object) -> TimelineEntry:
 def app_of(world: World, *more: APIRouter, https: bool = False) -> FastAPI:
     fake = cast(Any, world)
     app = FastAPI()
-    app.state.context = Context(
-        flows=fake,
-        intake=fake,
-        handover=Handover(fake),
-        forgetting=fake,
-        views=fake,
-        statistics=fake,
-        analytics=fake,
-        retention=fake,
-        texts=fake,
-        feed=fake,
-        blobs=fake,
-        links=world.links,
-        owners={OWNER.id: OWNER},
-        secrets=Secrets(token=TOKEN, webhook="", session="session"),
-        limits=Limits(max_message_bytes=1_000_000, sms_per_minute=60),
-        temporal_ui="http://temporal.test",
-    )
+    # A page that needs more than the world knows fails where it asks for it.
+    parts = [
+        part.name for part in fields(Context) if part.default is MISSING is part.default_factory
+    ]
+    known: dict[str, Any] = dict.fromkeys(parts, fake) | {
+        "handover": Handover(fake),
+        "links": world.links,
+        "owners": {OWNER.id: OWNER},
+        "secrets": Secrets(token=TOKEN, webhook="", session="session"),
+        "limits": Limits(max_message_bytes=1_000_000, sms_per_minute=60),
+        "temporal_ui": "http://temporal.test",
+    }
+    app.state.context = Context(**known)
     problems.install(app)
     app.include_router(attachments.router)
     app.include_router(workflows.router)

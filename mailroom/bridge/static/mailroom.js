@@ -67,7 +67,7 @@ htmx.onLoad((part) => {
 });
 
 // A link or button that is replaced between press and release is not clicked: what is the same
-// stays. So does what somebody has opened.
+// stays. So does what somebody has opened, and a list of which somebody has chosen something.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { target, serverResponse } = event.detail;
   if (!target.matches("[hx-trigger^='sse:']")) return;
@@ -78,7 +78,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     if (same) same.open = true;
   }
   event.detail.serverResponse = next.innerHTML;
-  if (next.innerHTML.trim() === target.innerHTML.trim()) event.detail.shouldSwap = false;
+  const same = next.innerHTML.trim() === target.innerHTML.trim();
+  if (same || target.querySelector("input:checked")) event.detail.shouldSwap = false;
 });
 
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
