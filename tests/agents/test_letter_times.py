@@ -1,4 +1,4 @@
-"""Letters that wait for a time. Time is skipped: what comes first here finds it as it is outside."""
+"""Letters that wait for a time. Time is skipped: what comes first here finds it as it is."""
 
 import httpx
 import pytest

@@ -139,5 +139,5 @@ async def nothing_waits(stack: Stack) -> bool:
 
 
 async def typed(record: Path, *subjects: str) -> bool:
-    text = record.read_text()
+    text = await asyncio.to_thread(record.read_text)
     return all(subject in text for subject in subjects)
