@@ -26,6 +26,7 @@ from activities.postpone import Postpone
 from activities.reach import Reach
 from activities.record import Record
 from activities.remove_old import RemoveOld
+from activities.remove_old_letters import OldLetters
 from activities.say import Say
 from activities.scan_mailboxes import ScanMailboxes
 from activities.send_reply import SendReply
@@ -51,6 +52,7 @@ from mailroom.adapters.postgres import engine
 from mailroom.adapters.postgres.agents import PostgresAgents
 from mailroom.adapters.postgres.emails import PostgresEmails
 from mailroom.adapters.postgres.history import PostgresHistory
+from mailroom.adapters.postgres.letter_retention import PostgresLetterRetention
 from mailroom.adapters.postgres.letters import PostgresLetters
 from mailroom.adapters.postgres.listen import EventFeed
 from mailroom.adapters.postgres.mailboxes import PostgresMailboxes
@@ -371,11 +373,10 @@ def _watching(adapters: Adapters, settings: Settings) -> WatchMailbox:
 
 
 def _removing(adapters: Adapters, settings: Settings) -> RemoveOld:
+    write, executions = adapters.engines.write, TemporalExecutions(adapters.client)
+    letters = OldLetters(PostgresLetterRetention(write), adapters.blobs, executions)
     return RemoveOld(
-        PostgresRetention(adapters.engines.write),
-        adapters.blobs,
-        TemporalExecutions(adapters.client),
-        settings.periods,
+        PostgresRetention(write), adapters.blobs, executions, letters, settings.periods
     )
 
 

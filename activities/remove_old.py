@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
+from activities.remove_old_letters import OldLetters
 from mailroom.models.retention import DueMail, Kept, Removed, Share
 from mailroom.ports import Blobs, Executions, RetentionStore
 
@@ -22,6 +23,7 @@ class RemoveOld:
     store: RetentionStore
     blobs: Blobs
     executions: Executions
+    letters: OldLetters
     periods: Mapping[Kept, timedelta]
 
     @activity.defn
@@ -33,11 +35,13 @@ class RemoveOld:
         # Before anything goes: mailboxes are not read again from further back than that.
         await self.store.begin(share.what, older_than)
         removed = await self.mails(share.what, older_than)
-        if not removed.more:
-            texts = await self.texts(share.what, older_than)
-            removed = removed.model_copy(update={"texts": texts})
+        if removed.more:
+            return removed
+        removed += Removed(texts=await self.texts(share.what, older_than), running=removed.running)
+        letters = await self.letters.remove(share.what, older_than)
+        if not letters.more:
             await self.store.ended(share.what)
-        return removed
+        return removed + letters.model_copy(update={"running": removed.running + letters.running})
 
     async def mails(self, what: Kept, older_than: datetime) -> Removed:
         mails = blobs = running = 0

@@ -36,7 +36,7 @@ from mailroom.models.events import MailEvent
 from mailroom.models.given_letter import GivenLetter
 from mailroom.models.mailbox import Cursor, Folder, Found, Mailbox, Reading
 from mailroom.models.poll import StatusReport, TakenMail
-from mailroom.models.retention import DueMail, Kept
+from mailroom.models.retention import DueMail, Kept, OldLetter
 from mailroom.models.rows import Change, Marker, NewDraft, OpenMail, SendOutcome, SentText
 from mailroom.models.states import ProcessedStatus
 from mailroom.models.templates import Drafted, DraftRequest, EarlierMail, OwnersEdit
@@ -196,6 +196,23 @@ class RetentionStore(Protocol):
         self, what: Kept, older_than: datetime, after: int, limit: int
     ) -> Sequence[int]:
         """Those that go with no mail; the IDs of those that were removed, all above `after`."""
+
+
+class LetterRetention(Protocol):
+    """Rows of letters that ended long ago; dead and pinned ones are none of them."""
+
+    async def due(
+        self, what: Kept, older_than: datetime, after: OldLetter | None, limit: int
+    ) -> Sequence[OldLetter]:
+        """Letters that are old enough, in their order."""
+
+    async def own_blobs(self, ids: Sequence[str]) -> Collection[str]:
+        """The blobs of these letters that nothing else has."""
+
+    async def remove(self, what: Kept, ids: Sequence[str]) -> None: ...
+
+    async def remove_events(self, older_than: datetime, limit: int) -> int:
+        """Lines about sessions; how many."""
 
 
 class Executions(Protocol):

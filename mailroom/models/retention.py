@@ -26,10 +26,18 @@ class DueMail(Frozen):
     at: datetime
 
 
+class OldLetter(Frozen):
+    """A letter that ended long ago, and its place among those."""
+
+    id: str
+    at: datetime
+
+
 class Removed(Frozen):
     """How much a share, or a run, removed."""
 
     mails: int = 0
+    letters: int = 0
     texts: int = 0
     blobs: int = 0
     running: int = Field(default=0, description="left alone: their workflows have not ended")
@@ -38,6 +46,7 @@ class Removed(Frozen):
     def __add__(self, other: "Removed") -> "Removed":
         return Removed(
             mails=self.mails + other.mails,
+            letters=self.letters + other.letters,
             texts=self.texts + other.texts,
             blobs=self.blobs + other.blobs,
             running=other.running,

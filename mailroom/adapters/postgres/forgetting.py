@@ -49,6 +49,7 @@ _REFERRED = text("""
     UNION SELECT blob FROM drafts WHERE blob = ANY(:blobs)
     UNION SELECT reply_blob FROM workflow_state WHERE reply_blob = ANY(:blobs)
     UNION SELECT blob FROM send_markers WHERE blob = ANY(:blobs)
+    UNION SELECT blob FROM agent_mail WHERE blob = ANY(:blobs)
 """)
 
 

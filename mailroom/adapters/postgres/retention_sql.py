@@ -67,6 +67,7 @@ OWN_BLOBS = text(f"""
                             (SELECT owner, message_id FROM mails))
       AND NOT EXISTS (SELECT FROM workflow_state s
                       WHERE s.reply_blob = t.blob AND s.workflow_id <> ALL(:ids))
+      AND NOT EXISTS (SELECT FROM agent_mail l WHERE l.blob = t.blob)
 """)  # noqa: S608  no value is in it
 
 # A draft's note may quote what its owner asked for; the timeline keeps that as a number,
