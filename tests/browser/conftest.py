@@ -14,6 +14,23 @@ from stack.process import Stack, stack_in
 
 from mailroom.local.browser import HOW_TO_INSTALL, chromium
 
+# Letters to off/* don't wait, so that they are dead at once.
+CONFIG = """
+[agents]
+addresses = ["mayor/", "rig/boss", "night/worker"]
+groups = { staff = ["mayor/", "rig/boss"] }
+
+[[agents.mailboxes]]
+address = "off/*"
+offline_queue = { enabled = false }
+
+[[agents.rules]]
+name = "night shift"
+match = { to = "rig/*", subject = "alarm" }
+redirect = "night/worker"
+copy = ["mayor/"]
+priority = "urgent"
+"""
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 
 
@@ -23,7 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    async with stack_in(tmp_path_factory.mktemp("browser")) as running:
+    folder = tmp_path_factory.mktemp("browser")
+    (folder / "mailroom.toml").write_text(CONFIG)
+    async with stack_in(folder) as running:
         yield running
 
 
