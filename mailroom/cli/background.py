@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from mailroom.adapters.http import http_client
 from mailroom.adapters.settings import Settings, load_settings
+from mailroom.cli.agent_queues import processing, sentence
 from mailroom.cli.errors import Failure
 from mailroom.cli.output import Output, answer, messages, plain_table, print_json, say, show
 from mailroom.local import dev, lifetime, toolchain
@@ -49,13 +50,15 @@ class Health(BaseModel):
 
 class Status(BaseModel):
     """What `mailroom daemon status` says. `pid` and `since` are None for a stack that runs in a
-    terminal, `health` where the bridge does not answer."""
+    terminal, `health` and `processing` (of letters between agents) where the bridge does not
+    answer."""
 
     running: bool
     url: str | None = None
     since: AwareDatetime | None = None
     pid: int | None = None
     health: Health | None = None
+    processing: bool | None = None
     data_dir: Path
 
 
@@ -164,6 +167,7 @@ async def status_of(settings: Settings) -> Status:
         since=ours and ours.since,
         pid=ours and ours.pid,
         health=await health_of(url),
+        processing=await processing(settings.model_copy(update={"mailroom_url": url})),
         data_dir=folder,
     )
 
@@ -251,4 +255,6 @@ def _show(status: Status) -> None:
     table.add_row("Health", health.status if health else "the bridge does not answer")
     for name, count in health.workflows.items() if health else ():
         table.add_row(name.replace("_", " ").capitalize(), str(count))
+    if status.processing is not None:
+        table.add_row("Letters", sentence(enabled=status.processing))
     show(table)

@@ -50,6 +50,12 @@ class Bridge:
     async def post(self, path: str, **content: Any) -> Any:
         return await self._ask("POST", path, **content)
 
+    async def put(self, path: str, **content: Any) -> Any:
+        return await self._ask("PUT", path, **content)
+
+    async def delete(self, path: str, **content: Any) -> None:
+        await self._ask("DELETE", path, **content)
+
     async def pages(self, path: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
         """Items of a list, page after page."""
         while True:
@@ -82,11 +88,13 @@ def not_running(url: str) -> NotRunning:
 
 
 @asynccontextmanager
-async def bridge(settings: Settings | None = None) -> AsyncIterator[Bridge]:
-    """The bridge of the settings, asked as its owner."""
+async def bridge(
+    settings: Settings | None = None, token: str | None = None
+) -> AsyncIterator[Bridge]:
+    """The bridge of the settings, asked as its owner, or as whom the token stands for."""
     settings = settings or load_settings()
     async with http_client(ANSWER_SECONDS) as http:
-        http.headers["Authorization"] = f"Bearer {token_of(settings)}"
+        http.headers["Authorization"] = f"Bearer {token or token_of(settings)}"
         yield Bridge(http, settings.bridge_url)
 
 
@@ -114,6 +122,8 @@ def _no_token(settings: Settings, kept: Path) -> Failure:
 def _content(response: httpx.Response) -> Any:
     if not response.is_success:
         raise _refusal(response)
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        return None
     try:
         return response.json()
     except ValueError as error:

@@ -60,6 +60,36 @@ def logs(
     shown.show(lines, output, follow=follow)
 
 
+@app.command(epilog=EXIT_CODES)
+def queue(
+    *,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=200, help="The first so many of each.")
+    ] = 50,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Shows the queues of agent mail: inbound, outbound (for the next try), dead letters."""
+    from mailroom.cli import agent_queues  # noqa: PLC0415
+
+    agent_queues.show_queues(limit, output)
+
+
+@app.command(epilog=EXIT_CODES)
+def enable(output: OutputOption = Output.TABLE) -> None:
+    """Has letters between agents delivered, as is the case from the beginning."""
+    from mailroom.cli import agent_queues  # noqa: PLC0415
+
+    agent_queues.switch(output, enabled=True)
+
+
+@app.command(epilog=EXIT_CODES)
+def disable(output: OutputOption = Output.TABLE) -> None:
+    """Has letters between agents wait, over restarts too, until `enable`."""
+    from mailroom.cli import agent_queues  # noqa: PLC0415
+
+    agent_queues.switch(output, enabled=False)
+
+
 @app.command(hidden=True)
 def run(folder: Path, *, samples: Samples = True) -> None:
     """The process in the background. Its folder is an argument so that it can be told apart."""

@@ -1,4 +1,4 @@
-"""Mail that the bridge can't be asked to take now goes into its spool."""
+"""What the bridge can't be asked to take now goes into its spool."""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -15,16 +15,24 @@ Keep = Callable[[bytes], None]
 
 def keep_of(settings: Settings) -> Keep | None:
     """Puts a mail into the spool durably; None where it isn't on this machine."""
+    keep_entry = keep_entry_of(settings)
+    if keep_entry is None:
+        return None
+
+    def keep(raw: bytes) -> None:
+        message = SpooledMail.of(Arrival(raw, None, ()))
+        keep_entry(Entry(queue=Queue.INBOUND, priority=NORMAL, message=message))
+
+    return keep
+
+
+def keep_entry_of(settings: Settings) -> Callable[[Entry], None] | None:
+    """Puts an entry into the spool durably; None where it isn't on this machine."""
     if not (exists(settings) and is_here(settings)):
         return None
     # Opened when it is needed: what is wrong with it concerns nobody whose bridge runs.
     spool = cache(partial(opened_to_write, settings))
-
-    def keep(raw: bytes) -> None:
-        message = SpooledMail.of(Arrival(raw, None, ()))
-        spool().append(Entry(queue=Queue.INBOUND, priority=NORMAL, message=message))
-
-    return keep
+    return lambda entry: spool().append(entry)
 
 
 def is_here(settings: Settings) -> bool:

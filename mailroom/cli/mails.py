@@ -128,11 +128,11 @@ def age(then: datetime, now: datetime) -> str:
 
 def page(mail: Mail, entries: Sequence[Entry]) -> Iterator[RenderableType]:
     yield _head(mail)
-    yield from _section("Mail", _prose(mail.email_body_preview or _no_text(mail)))
+    yield from section("Mail", prose(mail.email_body_preview or _no_text(mail)))
     if mail.ai_reply_text:
         note = f" ({one_line(mail.draft_note)})" if mail.draft_note else ""
-        yield from _section(f"Draft {mail.revision}{note}", _prose(mail.ai_reply_text))
-    yield from _section("What happened", _timeline(entries))
+        yield from section(f"Draft {mail.revision}{note}", prose(mail.ai_reply_text))
+    yield from section("What happened", timeline(entries))
 
 
 def _no_text(mail: Mail) -> str:
@@ -140,7 +140,7 @@ def _no_text(mail: Mail) -> str:
     return removed_sentence(mail.processed_at, removed) if removed else "(no text)"
 
 
-def _section(title: str, content: RenderableType) -> Iterator[RenderableType]:
+def section(title: str, content: RenderableType) -> Iterator[RenderableType]:
     yield Text(f"\n{title}", style="bold")
     yield Padding(content, (0, 2))
 
@@ -163,7 +163,7 @@ def _head(mail: Mail) -> Table:
     return table
 
 
-def _timeline(entries: Sequence[Entry]) -> Table:
+def timeline(entries: Sequence[Entry]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
@@ -182,7 +182,7 @@ def _timeline(entries: Sequence[Entry]) -> Table:
     return table
 
 
-def _prose(text: str) -> Text:
+def prose(text: str) -> Text:
     return Text(clean(text).strip())
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mailroom.cli import daemon, email, owner, spool
+from mailroom.cli import agent, daemon, email, owner, spool
 from mailroom.cli.dev import dev
 from mailroom.cli.doctor import doctor
 from mailroom.cli.errors import EXIT_CODES, Commands
@@ -30,6 +30,7 @@ app.command(rich_help_panel=HERE)(dev)
 app.add_typer(daemon.app, name="daemon", rich_help_panel=HERE)
 app.command(rich_help_panel=HERE)(doctor)
 app.add_typer(email.app, name="email")
+app.add_typer(agent.app, name="agent")
 app.add_typer(owner.app, name="owner")
 app.add_typer(spool.app, name="spool")
 app.command(rich_help_panel=PRODUCTION)(worker)
