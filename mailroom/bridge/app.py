@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from mailroom.bridge import (
+    agent_tokens,
     attachments,
     forget,
     health,
@@ -60,6 +61,7 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
         retention.router,
         spool.router,
         stats.router,
+        agent_tokens.router,
         letters.router,
         letter_overview.router,
         letter_reading.router,

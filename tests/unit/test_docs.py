@@ -16,6 +16,7 @@ from temporalio import workflow
 from mailroom.adapters.settings import ConfigFile, OwnerSection, Settings
 from mailroom.adapters.templates import TemplateDrafter
 from mailroom.bridge import (
+    agent_tokens,
     attachments,
     forget,
     health,
@@ -158,6 +159,7 @@ def test_every_reason_and_every_stage_that_fails_is_explained() -> None:
 def routes() -> set[str]:
     found = set()
     for router in (
+        agent_tokens.router,
         attachments.router,
         forget.router,
         health.router,
