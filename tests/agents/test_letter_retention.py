@@ -12,6 +12,7 @@ from mailroom.models.letter_rows import LetterFilter
 from mailroom.models.names import MAIL_TASK_QUEUE, agent_mail_id
 from mailroom.models.retention import Retained
 from mailroom.ports import Permanent
+from workflows.agent_mail import AgentMailWorkflow
 from workflows.retention import RetentionWorkflow
 
 OVER = [LetterState.DELIVERED, LetterState.EXPIRED, LetterState.DISCARDED]
@@ -89,13 +90,17 @@ async def test_a_letter_that_may_escalate_stays_with_its_workflow(
     to = f"rig/{marker}"
     letter = await post.letter(to, LetterState.DELIVERED)
     mail = Letter(id=letter, sender="mayor/", to=to, thread=letter, sent_at=START)
-    far = mail.model_copy(update={"not_before": START + timedelta(days=365)})
-    await dev_house.context.letter_flows.start(AgentMailInput(letter=far))
+    handle = await dev_house.client.start_workflow(
+        AgentMailWorkflow.run,
+        AgentMailInput(letter=mail),
+        id=agent_mail_id(letter),
+        task_queue="where no worker is",
+    )
     await old(post, letter, days=500)
     done = await run(dev_house)
     assert (done.rows.letters, done.rows.running) == (0, 1)
     assert await there(post, letter) == {letter}
-    await dev_house.client.get_workflow_handle(agent_mail_id(letter)).terminate()
+    await handle.terminate()
     assert (await run(dev_house)).rows.letters == 1
     assert await there(post, letter) == set()
 
