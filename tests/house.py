@@ -136,10 +136,13 @@ async def another_database(database: URL, name: str) -> URL:
 
 
 @asynccontextmanager
-async def bridge_on(context: Context, **limits: int) -> AsyncIterator[httpx.AsyncClient]:
+async def bridge_on(
+    context: Context, *, spool: Path | None = None, **limits: int
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a bridge on a real port, which allows as many texts as there are tests, with a
     spool of its own."""
-    handover = Handover(Spool(context.handover.spool.folder.with_name(f"spool-{uuid4().hex}")))
+    own = context.handover.spool.folder.with_name(f"spool-{uuid4().hex}")
+    handover = Handover(Spool(spool or own))
     allowed = replace(context.limits, **{"sms_per_minute": 1_000_000, **limits})
     listener = serving.bound_socket("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

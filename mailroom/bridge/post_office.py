@@ -161,4 +161,5 @@ def sender_of(text: str) -> str:
 
 
 def _sentence(error: ValueError) -> str:
-    return f"{str(error).rstrip('.')}."
+    said = str(error)
+    return said if said.endswith((".", "?")) else f"{said}."
