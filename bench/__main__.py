@@ -33,6 +33,8 @@ class Stack:
 
     process: psutil.Process
     temporal: str
+    port: int
+    token: str
     senders: worlds.Senders
     owner: worlds.Owner
     world: worlds.World
@@ -67,6 +69,8 @@ def environment(folder: Path, world: worlds.World) -> dict[str, str]:
         "YOUR_PHONE_NUMBER": worlds.PHONE,
         "MAILROOM_SMS_PER_MINUTE": "1000000",
         "MAILROOM_LOG_LEVEL": "WARNING",
+        # Nobody's terminals are looked at.
+        "MAILROOM_TMUX_SOCKET": "mailroom-bench",
     }
 
 
@@ -91,6 +95,8 @@ async def stack(
         yield Stack(
             process=psutil.Process(process.pid),
             temporal=f"127.0.0.1:{env['MAILROOM_TEMPORAL_PORT']}",
+            port=port,
+            token=(folder / "token").read_text().strip(),
             senders=senders,
             owner=owner,
             world=world,
@@ -154,11 +160,12 @@ async def bare(address: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def bare_round(
-    process: asyncio.subprocess.Process, name: str, mails: int, concurrency: int
+    process: asyncio.subprocess.Process, name: str, mails: int, concurrency: int, steps: int = 3
 ) -> float:
+    """`steps` is 3 (and a signal) or 1."""
     assert process.stdin
     assert process.stdout
-    asked = {"round": name, "mails": mails, "concurrency": concurrency}
+    asked = {"round": name, "mails": mails, "concurrency": concurrency, "steps": steps}
     process.stdin.write(json.dumps(asked).encode() + b"\n")
     return float(json.loads(await process.stdout.readline())["rate"])
 

@@ -1,4 +1,5 @@
-"""The yardstick: a workflow with three activities that do nothing and one signal."""
+"""The yardsticks: a workflow with three activities that do nothing and one signal, and one with
+one activity."""
 
 import asyncio
 import json
@@ -39,11 +40,29 @@ class Bare:
         self.spoken = True
 
 
-async def one(client: Client, name: str, limit: asyncio.Semaphore) -> None:
+@workflow.defn
+class BareStep:
+    @workflow.run
+    async def run(self, name: str) -> None:
+        await workflow.execute_activity(nothing, name, start_to_close_timeout=timedelta(seconds=60))
+
+
+async def three_steps(client: Client, name: str) -> None:
+    handle = await client.start_workflow(Bare.run, name, id=name, task_queue=TASK_QUEUE)
+    await handle.signal(Bare.command)
+
+
+async def one_step(client: Client, name: str) -> None:
+    await client.start_workflow(BareStep.run, name, id=name, task_queue=TASK_QUEUE)
+
+
+STARTS = {3: three_steps, 1: one_step}
+
+
+async def one(client: Client, name: str, limit: asyncio.Semaphore, steps: int) -> None:
     async with limit:
         finished = FINISHED[name] = asyncio.Event()
-        handle = await client.start_workflow(Bare.run, name, id=name, task_queue=TASK_QUEUE)
-        await handle.signal(Bare.command)
+        await STARTS[steps](client, name)
         await finished.wait()
         del FINISHED[name]
 
@@ -51,13 +70,14 @@ async def one(client: Client, name: str, limit: asyncio.Semaphore) -> None:
 async def serve(address: str) -> None:
     """Reads rounds from standard input, one JSON line each; answers with the rate."""
     client = await Client.connect(address)
-    async with Worker(client, task_queue=TASK_QUEUE, workflows=[Bare], activities=[nothing]):
+    workflows = [Bare, BareStep]
+    async with Worker(client, task_queue=TASK_QUEUE, workflows=workflows, activities=[nothing]):
         while line := await asyncio.to_thread(sys.stdin.readline):
             asked = json.loads(line)
             limit = asyncio.Semaphore(asked["concurrency"])
             begun = time.perf_counter()
             names = [f"bare-{asked['round']}-{n}" for n in range(asked["mails"])]
-            await asyncio.gather(*(one(client, name, limit) for name in names))
+            await asyncio.gather(*(one(client, name, limit, asked["steps"]) for name in names))
             rate = asked["mails"] / (time.perf_counter() - begun)
             sys.stdout.write(json.dumps({"rate": rate}) + "\n")
             sys.stdout.flush()
