@@ -1,8 +1,8 @@
-"""Agent mail as a whole: queues, mailboxes, figures, rules, and whether it is processed."""
+"""Agent mail as a whole: queues, mailboxes, figures, and whether it is processed."""
 
 import asyncio
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
@@ -30,12 +30,6 @@ class MailboxList(BaseModel):
     items: list[MailboxRow]
 
 
-class Rules(BaseModel):
-    """As they stand in `mailroom.toml`, in the order in which they are tried."""
-
-    rules: list[dict[str, Any]]
-
-
 @router.get("/queues")
 async def queues(
     the: The, agent: Overseer, limit: Annotated[int, Query(ge=1, le=200)] = 200
@@ -58,15 +52,6 @@ async def stats(
 ) -> LetterFigures:
     """How many letters arrived, how long it took, by strategy too; what waits now."""
     return await the.letter_figures.figures(timedelta(hours=hours))
-
-
-@router.get("/rules")
-async def rules(the: The, agent: Overseer) -> Rules:
-    given = [
-        rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        for rule in the.agents.rules
-    ]
-    return Rules(rules=given)
 
 
 @router.get("/processing")

@@ -16,6 +16,7 @@ from world import eventually
 from mailroom.bridge.agent_auth import agent_token
 from mailroom.bridge.auth import owner_token
 from mailroom.models.agent_mail import INLINE_BYTES, LetterProgress, LetterState, Priority
+from mailroom.models.letter_rows import LetterFilter
 from mailroom.models.names import agent_mail_id
 
 OVERSEER = {"Authorization": f"Bearer {TOKEN}"}
@@ -366,7 +367,9 @@ async def test_the_whole_is_the_overseers(
     letter = await post.letter(to, LetterState.DEAD_LETTER)
     asked = [
         ("GET", "/mail/queues"), ("GET", "/mail/mailboxes"), ("GET", "/mail/stats"),
-        ("GET", "/mail/rules"), ("GET", "/mail/processing"), ("PUT", "/mail/processing"),
+        ("GET", "/mail/rules"), ("POST", "/mail/rules/dry-run"),
+        ("GET", "/agents/token?address=mayor/"),
+        ("GET", "/mail/processing"), ("PUT", "/mail/processing"),
         ("POST", "/mail/replay"), ("POST", "/mail/discard"),
         ("POST", f"/mail/{letter}/replay"), ("POST", f"/mail/{letter}/discard"),
     ]  # fmt: skip
@@ -374,7 +377,8 @@ async def test_the_whole_is_the_overseers(
     theirs = {"Authorization": f"Bearer {owner_token(house.context, owner)}"}
     for method, path in asked:
         for headers, status in ((me, 403), (theirs, 403), ({}, 401)):
-            content = {"enabled": False} if method == "PUT" else None
+            contents = {"/mail/processing": {"enabled": False}, "/mail/rules/dry-run": {"to": to}}
+            content = contents.get(path) if method != "GET" else None
             answer = await bridge.request(method, path, headers=headers, json=content)
             assert answer.status_code == status, f"{method} {path}: {answer.text}"
     assert (await post.row(letter)).status is LetterState.DEAD_LETTER
@@ -477,6 +481,38 @@ async def test_the_overview_has_what_there_is(
     assert stats["events"]["message.dead_letter"] >= 1
     assert stats["delivery_seconds"].keys() == {"p50", "p95"}
     assert await get(bridge, "/mail/rules") == {"rules": []}
+
+
+async def test_rules_are_tried_on_a_letter_that_nobody_sends(
+    post: Post, bridge: httpx.AsyncClient, to: str, marker: str
+) -> None:
+    rule = {"name": "trial", "match": {"subject": marker}, "delay": "1h", "copy": "overseer"}
+    letter = {"to": to, "subject": f"About {marker}", "from": "mayor/", "priority": "high"}
+
+    async def tried(**more: Any) -> httpx.Response:
+        return await bridge.post("/mail/rules/dry-run", json=letter | more, headers=OVERSEER)
+
+    plain = (await tried()).json()
+    assert [(one["to"], one["delivery"]) for one in plain["letters"]] == [(to, "interrupt")]
+    ruled = (await tried(rules=[rule])).json()
+    assert [one["to"] for one in ruled["letters"]] == [to, "overseer"]
+    assert ruled["letters"][0]["not_before"]
+    assert ruled["applied"] == ["rule 1 (trial): copied to overseer, delayed by 1h"]
+    assert (await post.views.page(LetterFilter(to=to))).items == []
+    nearly = await tried(to=f"{to}x")
+    assert (nearly.status_code, to in nearly.json()["nearest"]) == (422, True)
+    for wrong in ({"to": "?"}, {"rules": [{"name": "x", "match": {}}]}, {"colour": "red"}):
+        assert (await tried(**wrong)).status_code == 422, wrong
+
+
+async def test_an_agents_token_is_handed_out(
+    house: House, bridge: httpx.AsyncClient, to: str, me: dict[str, str]
+) -> None:
+    found = await get(bridge, "/agents/token", address=to.upper())
+    assert found == {"address": to, "token": agent_token(house.context, to)}
+    assert (await get(bridge, "/mail", me))["items"] == []
+    answer = await bridge.get("/agents/token", params={"address": "?"}, headers=OVERSEER)
+    assert answer.status_code == 422
 
 
 async def test_metrics_count_letters_sessions_and_events(

@@ -24,6 +24,7 @@ from mailroom.bridge import (
     letter_bulk,
     letter_overview,
     letter_reading,
+    letter_rules,
     letters,
     owners,
     retention,
@@ -160,6 +161,7 @@ def routes() -> set[str]:
     found = set()
     for router in (
         agent_tokens.router,
+        agent_tokens.router,
         attachments.router,
         forget.router,
         health.router,
@@ -167,6 +169,7 @@ def routes() -> set[str]:
         letter_bulk.router,
         letter_overview.router,
         letter_reading.router,
+        letter_rules.router,
         letters.router,
         owners.router,
         retention.router,
