@@ -1,4 +1,4 @@
-"""An agent's own token, for the overseer to hand on."""
+"""`GET /agents/token`: what an agent is given, so that it writes as itself and as nobody else."""
 
 from typing import Annotated
 
@@ -9,12 +9,10 @@ from mailroom.bridge.agent_auth import AgentRoute, Overseer, agent_token
 from mailroom.bridge.auth import The
 from mailroom.models.agent_addresses import address_of
 
-router = APIRouter(tags=["sessions"], route_class=AgentRoute)
+router = APIRouter(tags=["agent mail"], route_class=AgentRoute)
 
 
 class AgentToken(BaseModel):
-    """It follows from the operator's token and the address, and changes with that token."""
-
     address: str
     token: str
 
@@ -23,4 +21,5 @@ class AgentToken(BaseModel):
 async def token(
     the: The, agent: Overseer, address: Annotated[str, AfterValidator(address_of), Query()]
 ) -> AgentToken:
+    """The same whenever it is asked; it follows from the operator's and changes with it."""
     return AgentToken(address=address, token=agent_token(the, address))

@@ -64,7 +64,6 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
         stats.router,
         agent_tokens.router,
         letters.router,
-        agent_tokens.router,
         letter_overview.router,
         letter_rules.router,
         letter_reading.router,

@@ -161,7 +161,6 @@ def routes() -> set[str]:
     found = set()
     for router in (
         agent_tokens.router,
-        agent_tokens.router,
         attachments.router,
         forget.router,
         health.router,
