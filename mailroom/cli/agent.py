@@ -90,20 +90,19 @@ def inbox(
 
 
 @app.command(epilog=EXIT_CODES)
-def read(
-    letter: Id,
-    *,
-    peek: Annotated[bool, typer.Option("--peek", help="Don't mark it as read.")] = False,
-    me: As = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Shows one letter with what happened to it, and marks it as read.
-
-    What you sent yourself is looked at with `--peek`.
-    """
+def read(letter: Id, me: As = None, output: OutputOption = Output.TABLE) -> None:
+    """Shows a letter of yours with what happened to it, and marks it as read."""
     from mailroom.cli import letter_pages  # noqa: PLC0415
 
-    letter_pages.show_letter(letter, me, output, mark=not peek)
+    letter_pages.show_letter(letter, me, output, mark=True)
+
+
+@app.command(epilog=EXIT_CODES)
+def show(letter: Id, me: As = None, output: OutputOption = Output.TABLE) -> None:
+    """The same without marking it; also of one that you sent."""
+    from mailroom.cli import letter_pages  # noqa: PLC0415
+
+    letter_pages.show_letter(letter, me, output, mark=False)
 
 
 @app.command(epilog=EXIT_CODES)

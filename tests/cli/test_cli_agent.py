@@ -159,7 +159,7 @@ async def test_an_agent_with_its_own_token_is_itself_and_nobody_else(
     assert (await agent("dead-letters", "--to", worker)).exit_code == 0
     assert (await agent("stats")).exit_code == 1
     monkeypatch.delenv("MAILROOM_AGENT_TOKEN")
-    assert (await data(agent("read", letter, "--peek", "-o", "json")))["from"] == worker
+    assert (await data(agent("show", letter, "-o", "json")))["from"] == worker
 
 
 async def test_sessions_are_registered_renewed_and_ended(agent: Agent, worker: str) -> None:
@@ -177,7 +177,7 @@ async def test_sessions_are_registered_renewed_and_ended(agent: Agent, worker: s
     ended = await agent("unregister", begins, "--as", worker)
     assert ended.stdout == f"The session {made['session_id']} has ended.\n"
     assert (await agent("online", worker)).exit_code == 3
-    assert (await data(agent("read", letter, "--peek", "-o", "json")))["id"] == letter
+    assert (await data(agent("show", letter, "-o", "json")))["id"] == letter
 
 
 async def test_routing_by_the_names_of_the_router(agent: Agent, worker: str) -> None:
@@ -273,7 +273,7 @@ async def test_dead_letters_are_shown_replayed_and_discarded(
     counted = await agent("replay", "--to", worker, "--dry-run")
     assert counted.stdout == "1 dead letters match.\n"
     assert (await agent("replay", dead[:8])).stdout == f"{dead[:8]} (gone) is on its way again.\n"
-    replayed = await data(agent("read", dead, "--peek", "-o", "json"))
+    replayed = await data(agent("show", dead, "-o", "json"))
     assert "message.replayed" in [entry["type"] for entry in replayed["timeline"]]
 
     async def dead_again() -> bool:

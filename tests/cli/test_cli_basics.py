@@ -24,6 +24,7 @@ COMMANDS = (
     "agent send",
     "agent inbox",
     "agent read",
+    "agent show",
     "agent ack",
     "agent pin",
     "agent unpin",
