@@ -191,7 +191,7 @@ class MailServer(Frozen):
 
     @property
     def password(self) -> SecretStr | None:
-        return _secret_in(self.password_env) if self.password_env else None
+        return secret_of(self.password_env) if self.password_env else None
 
 
 class OwnerSection(Owner):
@@ -239,7 +239,7 @@ class ConfigFile(Frozen):
 def webhook_secrets(agents: AgentsSection) -> dict[str, str]:
     """What agents' webhooks are signed with, by the name of the variable."""
     names = {each.webhook_secret_env for each in agents.mailboxes if each.webhook_secret_env}
-    return {name: _secret_in(name).get_secret_value() for name in sorted(names)}
+    return {name: secret_of(name).get_secret_value() for name in sorted(names)}
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -290,8 +290,8 @@ def _different(what: str, values: list[str]) -> None:
             raise ValueError(f"Two owners have the {what} {value}")
 
 
-def _secret_in(variable: str) -> SecretStr:
-    # Not a setting: its name is the user's choice.
+def secret_of(variable: str) -> SecretStr:
+    """What is in a variable that is no setting: its name is the user's choice."""
     value = os.environ.get(variable) or dotenv_values(".env").get(variable)
     if not value:
         raise BadConfiguration(f"{variable} is not set, which mailroom.toml names.")

@@ -11,7 +11,17 @@ from mailroom.adapters.settings import (
     load_config_file,
     load_settings,
 )
-from mailroom.cli import drafter, imap, machine, monitor, services, smtp, spool_check, twilio
+from mailroom.cli import (
+    agents_check,
+    drafter,
+    imap,
+    machine,
+    monitor,
+    services,
+    smtp,
+    spool_check,
+    twilio,
+)
 from mailroom.cli.background import health_of
 from mailroom.cli.findings import Finding, Level, failed, ok
 from mailroom.cli.output import Output, plain_table, print_json, show
@@ -59,6 +69,7 @@ async def _all_checks(settings: Settings) -> list[Finding]:
         *await smtp.smtp_servers(settings),
         *await twilio.twilio(settings),
         *await imap.mailboxes(settings),
+        *await agents_check.agents(settings),
         services.bridge(settings, health, running=running),
         *machine.secrets(settings),
         machine.owner(settings),

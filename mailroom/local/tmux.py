@@ -1,4 +1,4 @@
-"""tmux, for the tests of what is typed into its sessions."""
+"""tmux: which one there is, and for tests how to have one."""
 
 import os
 import re
@@ -21,13 +21,17 @@ async def tmux_or_debians() -> Path | None:
     if shutil.which("tmux") is None and os.geteuid() == 0 and shutil.which("apt-get"):
         await _install()
     found = shutil.which("tmux")
-    return Path(found) if found and await _is_new_enough(found) else None
+    return Path(found) if found and is_new_enough(await tmux_version(found)) else None
 
 
-async def _is_new_enough(binary: str) -> bool:
-    says = await run([binary, "-V"], give_up=after(10))
-    # "tmux 3.3a"; a build from its repository says "tmux next-3.6" or "tmux master".
-    version = re.search(r"(\d+)\.(\d+)", says.output)
+async def tmux_version(binary: str) -> str:
+    """As it says it: "tmux 3.3a"; a build from its repository says "tmux next-3.6" or "tmux
+    master"."""
+    return (await run([binary, "-V"], give_up=after(10))).output.strip()
+
+
+def is_new_enough(says: str) -> bool:
+    version = re.search(r"(\d+)\.(\d+)", says)
     return version is None or (int(version[1]), int(version[2])) >= OLDEST
 
 
