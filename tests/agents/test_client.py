@@ -104,6 +104,11 @@ async def test_a_letter_to_who_is_offline_waits_and_comes_in_order(
         result = await mailroom.route_message(body, worker)
         assert (result.success, result.status) == (True, RouteStatus.OFFLINE)
     await mailroom.queue_message_for_offline("fourth", worker)
+
+    async def all_wait() -> bool:
+        return (await mailroom.presence(worker)).queued == 4
+
+    await eventually(all_wait)
     session = await mailroom.register_session(worker)
     async with reading(mailroom, session) as reader:
         await reader.has(*said, "fourth")

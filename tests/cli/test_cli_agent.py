@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,6 +18,8 @@ from typer.testing import Result
 from world import eventually
 
 from mailroom.adapters.spool.spool import Spool
+from mailroom.cli import agent as agent_commands
+from mailroom.cli import agent_overseer, agent_sessions
 from mailroom.client import Mailroom, OfflineQueue
 from mailroom.models.spool import Queue, SpooledLetter
 
@@ -49,6 +52,17 @@ async def worker(url: str, marker: str) -> str:
     async with Mailroom(url, TOKEN) as mailroom:
         await mailroom.unregister_session(await mailroom.register_session(address))
     return address
+
+
+def test_the_page_names_every_command() -> None:
+    page = (ROOT / "docs" / "agents.md").read_text()
+    names = re.findall(r"`(?:mailroom daemon )?([a-z-]+)", page)
+    apps = (agent_commands.app, agent_sessions.app, agent_overseer.app)
+    typed = [
+        each.name or each.callback.__name__ for app in apps for each in app.registered_commands
+    ]
+    assert len(typed) == 24
+    assert set(typed) | {"queue", "enable", "disable"} <= set(names)
 
 
 async def data(asked: Awaitable[Result]) -> Any:
