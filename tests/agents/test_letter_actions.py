@@ -3,19 +3,26 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from house import TOKEN, House
+from house import TOKEN, House, bridge_on
 from letters_world import Post
 from prometheus_client.parser import text_string_to_metric_families
 from world import eventually
 
 from mailroom.bridge.agent_auth import agent_token
 from mailroom.bridge.auth import owner_token
-from mailroom.models.agent_mail import INLINE_BYTES, LetterProgress, LetterState, Priority
+from mailroom.models.agent_mail import (
+    INLINE_BYTES,
+    AgentMailInput,
+    LetterProgress,
+    LetterState,
+    Priority,
+)
 from mailroom.models.letter_rows import LetterFilter
 from mailroom.models.names import agent_mail_id
 
@@ -270,6 +277,26 @@ async def test_a_letter_whose_workflow_was_terminated_is_replayed(
     assert await ended(house, letter) is LetterState.DELIVERED
 
 
+async def test_an_order_that_no_worker_has_heard_yet_is_followed_later(
+    dev_house: House, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailroom.bridge.letter_orders.SEEN_WITHIN", timedelta(seconds=0.1))
+    post = Post(dev_house.adapters.engines, dev_house.context.agents)
+    letter = await post.letter(f"rig/{marker}")
+    found = await post.views.letter(letter)
+    assert found is not None
+    carried = LetterProgress(step=1, resting=True)
+    mail = AgentMailInput(letter=found[0], carried=carried)
+    await dev_house.context.letter_flows.start(mail)
+    async with bridge_on(dev_house.context) as bridge:
+        answer = await bridge.post(f"/mail/{letter}/discard", headers=OVERSEER)
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    async with dev_house.at_work():
+        await reaches(dev_house, letter, LetterState.DISCARDED)
+        assert await ended(dev_house, letter) is LetterState.DISCARDED
+    assert await post.lines(letter) == ["message.queued", "message.discarded"]
+
+
 async def test_all_that_match_are_replayed(
     house: House, post: Post, bridge: httpx.AsyncClient, to: str, marker: str
 ) -> None:
@@ -445,7 +472,7 @@ async def switched_off(bridge: httpx.AsyncClient) -> AsyncIterator[None]:
 
 
 async def test_letters_wait_while_processing_is_off_and_go_on_after(
-    bridge: httpx.AsyncClient, to: str
+    house: House, bridge: httpx.AsyncClient, to: str
 ) -> None:
     new = {"address": to, "daemon_id": "d"}
     session = (await bridge.post("/sessions", json=new, headers=OVERSEER)).json()
@@ -461,6 +488,9 @@ async def test_letters_wait_while_processing_is_off_and_go_on_after(
     token = {"Authorization": f"Bearer {session['token']}"}
     events = (await bridge.get(path, params={"wait": 30}, headers=token)).json()
     assert [event["message"]["id"] for event in events] == [letter]
+    confirmed = await bridge.post(f"{path}/{events[0]['event_id']}/confirm", headers=token)
+    assert confirmed.json() == {"delivered": True}
+    assert await ended(house, letter) is LetterState.DELIVERED
 
 
 async def test_the_overview_has_what_there_is(
