@@ -13,9 +13,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from rich.text import Text
 
 from mailroom.cli.agent_identity import Me, asked_as, whoami
-from mailroom.cli.client import ANSWER_SECONDS, NotRunning
+from mailroom.cli.client import ANSWER_SECONDS, Bridge, NotRunning
 from mailroom.cli.errors import ExitCode
 from mailroom.cli.keeping import keep_entry_of
+from mailroom.cli.letter_pages import segment
 from mailroom.cli.output import Output, answer, one_line, plain_table, print_json, say, show
 from mailroom.cli.spool_folder import SHORT
 from mailroom.client import Mailroom, Message, RouteMessageResult, Sent
@@ -24,6 +25,7 @@ from mailroom.models.durations import FORM, Duration
 from mailroom.models.spool import Entry, Queue, SpooledLetter
 
 WAIT_SECONDS = 60
+LENGTH_OF_ID = 32
 STDIN = "-"
 GO_ON = "It goes on by itself when Mailroom runs."
 LOST = (LetterState.DEAD_LETTER, LetterState.EXPIRED, LetterState.DISCARDED)
@@ -98,8 +100,8 @@ def send(draft: Draft, said: str | None, output: Output, *, wait: bool) -> None:
 
 
 async def _send(draft: Draft, me: Me, **params: Any) -> dict[str, Any]:
-    message = draft.message
     async with asked_as(me) as to:
+        message = await _with_whole_ids(to, draft.message)
         found: dict[str, Any] = await to.post(
             "/mail",
             json=message.wire(draft.to, me.named),
@@ -110,10 +112,27 @@ async def _send(draft: Draft, me: Me, **params: Any) -> dict[str, Any]:
         return found
 
 
+async def _with_whole_ids(to: Bridge, message: Message) -> Message:
+    """A reply's letter may have been named by the beginning of its ID."""
+    if message.reply_to is None or _is_whole(message.reply_to):
+        return message
+    found = await to.get(f"/mail/{segment(message.reply_to)}")
+    return message.model_copy(update={"reply_to": found["id"]})
+
+
+def _is_whole(letter: str) -> bool:
+    return len(letter) == LENGTH_OF_ID
+
+
 def _keep(draft: Draft, me: Me, away: NotRunning, output: Output) -> None:
     keep = keep_entry_of(me.settings)
     if keep is None:
         raise away
+    if draft.message.reply_to and not _is_whole(draft.message.reply_to):
+        raise NotRunning(
+            f"{str(away).rstrip('.')}; a reply that is to be kept till then needs the whole ID.",
+            away.code,
+        )
     letter_id = uuid4().hex
     message = {**draft.message.wire(draft.to, me.address), "id": letter_id}
     priority = draft.message.priority.temporal

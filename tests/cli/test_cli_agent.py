@@ -73,7 +73,7 @@ async def data(asked: Awaitable[Result]) -> Any:
 
 async def sent(agent: Agent, to: str, *words: object) -> str:
     """The letter's ID."""
-    return str((await data(agent("send", "--to", to, *words, "-o", "json")))["id"])
+    return str((await data(agent("send", "--to", to, "--wait", *words, "-o", "json")))["id"])
 
 
 async def test_a_letter_waits_in_the_inbox_until_it_is_read(agent: Agent, worker: str) -> None:
@@ -114,7 +114,7 @@ async def test_a_conversation_is_found_and_shown(
 ) -> None:
     first = await sent(agent, worker, "-s", f"question {marker}", "Why?")
     monkeypatch.setenv("MAILROOM_AGENT", worker)
-    answer = await sent(agent, "overseer", "--reply-to", first, "Because.")
+    answer = await sent(agent, "overseer", "--reply-to", first[:8], "Because.")
     shown = (await agent("thread", answer)).stdout
     assert shown.index("Why?") < shown.index("Because.")
     found = await data(agent("search", marker, "question", "-o", "json"))
@@ -258,7 +258,7 @@ async def test_a_killed_listener_shows_nothing_twice(agent: Agent, worker: str) 
         line = (await listener.stdout.readline()).decode()
         assert "overseer" in line
         listener.kill()
-    await sent(agent, worker, "after the kill")
+    await agent("send", "--to", worker, "after the kill")
     async with process(
         "listen", worker, "--session", f"{worker.split('/', maxsplit=1)[0]}-1"
     ) as listener:
@@ -347,6 +347,9 @@ def test_while_nothing_runs_the_spool_keeps_the_letter(
     letter = spooled(folder).message
     assert kept.exit_code == 0
     assert kept.stdout == f"{str(letter['id'])[:8]} is kept in the spool: Mailroom isn't running.\n"
+    reply = run("agent", "send", "--to", "rig/worker", "--reply-to", "3f2a81c0", "hello")
+    assert reply.exit_code == 3
+    assert "needs the whole ID" in reply.stderr
     known = {name: letter[name] for name in ("from", "to", "subject", "body", "ttl_seconds")}
     assert list(known.values()) == ["mayor/", "rig/worker", "later", "hello", 1800.0]
 
