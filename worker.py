@@ -332,8 +332,9 @@ def _beads(
     if (beads := beads_of(agents)) is None:
         return []
     known, flows = PostgresAgents(adapters.engines.write), LetterFlows(adapters.client, agents)
+    retention = PostgresLetterRetention(adapters.engines.write)
     office = PostOffice(flows, letters, known, adapters.blobs, agents, mailboxes)
-    return [PollBeads(beads, GivenLetters(office)).poll_beads]
+    return [PollBeads(beads, GivenLetters(office, retention)).poll_beads]
 
 
 def inbox(adapters: Adapters, settings: Settings) -> Intake:

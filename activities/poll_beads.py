@@ -30,7 +30,8 @@ class PollBeads:
         found, refused = self.read(await self.beads.messages())
         known = await self.letters.known([one for letter, _ in found for one in _ids(letter)])
         new = [each for each in found if not known.issuperset(_ids(each[0]))]
-        fates = [await self.take(letter, source) for letter, source in new[:MOST_AT_ONCE]]
+        since = await self.letters.known_since()
+        fates = [await self.take(*each, since) for each in new[:MOST_AT_ONCE]]
         return BeadsPolled(
             new=fates.count("new"),
             known=len(found) - len(new),
@@ -50,7 +51,10 @@ class PollBeads:
                 self.tell(_source(message), str(error))
         return sorted(found, key=lambda each: each[0].sent_at), refused
 
-    async def take(self, letter: GivenLetter, source: str) -> str:
+    async def take(self, letter: GivenLetter, source: str, since: datetime | None) -> str:
+        if since and letter.sent_at < since:
+            self.tell(source, "It is older than the letters that are kept.")
+            return "refused"
         try:
             await self.letters.take(letter, source)
         except Permanent as error:

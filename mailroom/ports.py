@@ -444,5 +444,8 @@ class LetterIntake(Protocol):
     async def known(self, letters: Collection[str]) -> set[str]:
         """Those of them that were taken before."""
 
+    async def known_since(self) -> datetime | None:
+        """Of older ones nobody knows any more whether they were taken; None: of all."""
+
     async def take(self, letter: GivenLetter, source: str) -> None:
         """Returns once it is durable. Who is not known yet becomes known."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
+from mailroom.adapters.postgres.letter_retention import PostgresLetterRetention
 from mailroom.bridge.post_office import PostOffice, Unsendable
 from mailroom.models.agent_rules import Routed
 from mailroom.models.given_letter import GivenLetter
@@ -12,9 +14,13 @@ from mailroom.ports import Permanent
 @dataclass(frozen=True)
 class GivenLetters:
     office: PostOffice
+    retention: PostgresLetterRetention | None = None
 
     async def known(self, letters: Collection[str]) -> set[str]:
         return {one.id for one in await self.office.letters.outcomes(list(letters))}
+
+    async def known_since(self) -> datetime | None:
+        return await self.retention.rows_since() if self.retention else None
 
     async def take(self, letter: GivenLetter, source: str) -> None:
         """Raises `Permanent`, and what `PostOffice.send` does."""

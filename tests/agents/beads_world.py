@@ -6,13 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-
-CREATED = "2026-01-27T10:00:00.5Z"
 
 BD = r"""
 import fcntl, json, os, sys
@@ -122,6 +121,7 @@ def town_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
 def message(to: str, title: str = "Merge", labels: Sequence[str] = (), **more: Any) -> Any:
     """As Gas Town creates mail (`bd create --assignee --labels gt:message,...`), and `bd list
     --json` shows it."""
+    created = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
     return {
         "id": f"hq-{uuid4().hex[:8]}",
         "title": title,
@@ -131,9 +131,9 @@ def message(to: str, title: str = "Merge", labels: Sequence[str] = (), **more: A
         "issue_type": "task",
         "assignee": to,
         "owner": "steward@example.com",
-        "created_at": CREATED,
+        "created_at": created,
         "created_by": "mayor/",
-        "updated_at": CREATED,
+        "updated_at": created,
         "labels": sorted(
             ["delivery:pending", "from:mayor/", "gt:message", "msg-type:task", *labels]
         ),

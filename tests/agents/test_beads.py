@@ -16,11 +16,13 @@ from structlog.testing import capture_logs
 from temporalio.service import RPCError
 from world import eventually
 
+from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_mail import LetterState, Priority
 from mailroom.models.beads import BeadsPolled
 from mailroom.models.letter_rows import LetterFilter, LetterRow
 from mailroom.models.names import BEADS_POLL, MAIL_TASK_QUEUE
+from mailroom.models.retention import Kept
 from worker import keep_beads
 from workflows.beads_poll import BeadsPollWorkflow
 
@@ -87,7 +89,7 @@ async def test_an_open_message_is_one_letter(house: House, town: Town, marker: s
         "Please merge.",
     )
     assert letter.priority is Priority.HIGH
-    assert letter.sent_at == datetime(2026, 1, 27, 10, 0, 0, 500_000, tzinfo=UTC)
+    assert letter.sent_at == datetime.fromisoformat(one["created_at"])
     assert await poll(house) == BeadsPolled(known=1)
     assert [one.id for one in await letters_to(house, f"{marker}/worker")] == [letter.id]
     assert town.labels(one["id"]) == sorted([*one["labels"]])
@@ -176,6 +178,16 @@ async def test_what_is_no_letter_is_told_once_and_holds_up_nobody(
     told = [line for line in logs if line["event"] == "a message of Beads is no letter"]
     # Those two that have no ID or title are told as one.
     assert len(told) == len({line["source"] for line in told}) == len(wrong) - 1
+
+
+async def test_what_is_older_than_the_letters_that_are_kept_is_not_sent_again(
+    house: House, town: Town, marker: str
+) -> None:
+    retention = PostgresRetention(house.adapters.engines.write)
+    await retention.begin(Kept.ROWS, datetime(2001, 1, 1, tzinfo=UTC))
+    town.has(message(f"{marker}/worker", created_at="2000-12-31T23:59:59Z"))
+    assert await poll(house) == BeadsPolled(refused=1)
+    assert await letters_to(house, f"{marker}/worker") == []
 
 
 async def test_who_does_not_say_a_sender_is_beads(house: House, town: Town, marker: str) -> None:

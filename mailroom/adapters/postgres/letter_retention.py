@@ -32,6 +32,12 @@ class PostgresLetterRetention:
             rows = (await connection.execute(_DUE[what], values)).mappings()
             return [OldLetter.model_validate(dict(row)) for row in rows]
 
+    async def rows_since(self) -> datetime | None:
+        """Rows of letters that ended before that may have been removed; None: none were."""
+        async with self._engine.connect() as connection:
+            found = await connection.scalar(_ROWS_SINCE, {"what": Kept.ROWS.value})
+        return found if isinstance(found, datetime) else None
+
     async def own_blobs(self, ids: Sequence[str]) -> Collection[str]:
         async with self._engine.connect() as connection:
             return set(await connection.scalars(_OWN_BLOBS, {"ids": list(ids)}))
@@ -47,6 +53,7 @@ class PostgresLetterRetention:
             return (await connection.execute(_REMOVE_EVENTS, values)).rowcount
 
 
+_ROWS_SINCE = text("SELECT older_than FROM retention WHERE what = :what")
 # By the index `agent_mail_updated`: whatever happens to a letter, its days begin anew.
 _NEXT = """
     SELECT id, updated_at AS at FROM agent_mail
