@@ -12,8 +12,9 @@ import httpx
 from pydantic import AwareDatetime, TypeAdapter
 
 from mailroom.client.errors import NoActiveSessionError, OrchestratorRoutingError, Refused
-from mailroom.client.sessions import RegisteredSession, Registration, Wishes
+from mailroom.client.sessions import RegisteredSession, Registration
 from mailroom.client.wire import Wire, segment_of
+from mailroom.models.agent_handling import Wishes
 
 BEATS_IN_A_LEASE = 3
 """Two may be lost."""

@@ -22,11 +22,12 @@ from mailroom.client.sessions import (
     RegisteredSession,
     Registration,
     SessionEvent,
-    Wishes,
+    queues,
+    ttl_of,
 )
 from mailroom.client.stream import Stream
 from mailroom.client.wire import Wire, path_of, segment_of
-from mailroom.models.agent_handling import OfflineQueue, Retry
+from mailroom.models.agent_handling import OfflineQueue, Retry, Wishes
 from mailroom.models.agent_mail import Delivery
 from mailroom.models.sessions import Presence, Session
 
@@ -88,7 +89,7 @@ class Mailroom:
         token may not send this.
         """
         try:
-            if not self._wishes.queues and not await self.is_online(address):
+            if not queues(self._wishes) and not await self.is_online(address):
                 raise OrchestratorOfflineError(
                     f"{address} is offline, and this client queues nothing (offline_queue)."
                 )
@@ -192,7 +193,7 @@ class Mailroom:
         letter = _message(message)
         answer = await self._wire.post(
             "/mail",
-            json=letter.wire(to, sender or self._address, self._wishes.ttl),
+            json=letter.wire(to, sender or self._address, ttl_of(self._wishes)),
             params={"wait": wait} if wait else {},
             headers={"Idempotency-Key": letter.key(to)},
             timeout=httpx.Timeout(ANSWER_SECONDS, read=ANSWER_SECONDS + wait),

@@ -1,4 +1,4 @@
-"""Sessions that this client has registered, what they are told, and what it wants of them."""
+"""Sessions that this client has registered, and what they are told."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,44 +6,21 @@ from typing import Any
 from pydantic import AwareDatetime, SecretStr
 
 from mailroom.client.letters import Letter, Theirs
-from mailroom.models.agent_handling import OfflineQueue, Retry
+from mailroom.models.agent_handling import Wishes
 from mailroom.models.base import Frozen
 
 MESSAGE_RECEIVED = "message.received"
 
 
-class Wishes(Frozen):
-    """The configuration of seed 002, of one client; None is what `mailroom.toml` says."""
-
-    retry: Retry | None = None
-    offline_queue: OfflineQueue | None = None
-    delivery_timeout: timedelta | None = None
-
-    @property
-    def queues(self) -> bool:
-        return self.offline_queue is None or self.offline_queue.enabled
-
-    @property
-    def ttl(self) -> timedelta | None:
-        """Of a letter that says none, where this client was given one."""
-        queue = self.offline_queue
-        return queue.ttl if queue and "ttl" in queue.model_fields_set else None
-
-    def options(self) -> dict[str, Any]:
-        """As `POST /sessions` takes them: only what was said, lengths of time in seconds."""
-        given = {
-            "retry": self.retry and _in_seconds(self.retry),
-            "offline_queue": self.offline_queue and _in_seconds(self.offline_queue),
-            "delivery_timeout": self.delivery_timeout and self.delivery_timeout.total_seconds(),
-        }
-        return {name: value for name, value in given.items() if value}
+def queues(wishes: Wishes) -> bool:
+    """Whether this client lets letters wait for who is offline."""
+    return wishes.offline_queue is None or wishes.offline_queue.enabled
 
 
-def _in_seconds(table: Frozen) -> dict[str, Any]:
-    return {
-        name: value.total_seconds() if isinstance(value, timedelta) else value
-        for name, value in table.model_dump(exclude_unset=True).items()
-    }
+def ttl_of(wishes: Wishes) -> timedelta | None:
+    """Of a letter that says none, where this client was given one."""
+    queue = wishes.offline_queue
+    return queue.ttl if queue and "ttl" in queue.model_fields_set else None
 
 
 class Registration(Frozen):
@@ -55,7 +32,7 @@ class Registration(Frozen):
     channel: str | None = None
 
     def wire(self, wishes: Wishes) -> dict[str, Any]:
-        options = wishes.options()
+        options = wishes.model_dump(mode="json", exclude_unset=True, exclude_none=True)
         known = self.model_dump(exclude_none=True)
         return {**known, **({"options": options} if options else {})}
 

@@ -26,6 +26,8 @@ from mailroom.client import (
     Unreachable,
 )
 from mailroom.client import leases as client_leases
+from mailroom.client.sessions import Registration
+from mailroom.models.agent_handling import Wishes
 
 
 class Reader:
@@ -305,8 +307,6 @@ async def test_an_agent_writes_as_itself_with_a_session_token(
 
 
 def test_what_a_client_is_configured_with_goes_along() -> None:
-    from mailroom.client.sessions import Registration, Wishes
-
     wishes = Wishes(
         retry=Retry(max_attempts=5, initial_delay=timedelta(milliseconds=500)),
         offline_queue=OfflineQueue(max_queue_size=200, ttl=timedelta(hours=1)),
@@ -314,8 +314,8 @@ def test_what_a_client_is_configured_with_goes_along() -> None:
     )
     registration = Registration(address="rig/worker", daemon_id="d")
     assert registration.wire(wishes)["options"] == {
-        "retry": {"max_attempts": 5, "initial_delay": 0.5},
-        "offline_queue": {"max_queue_size": 200, "ttl": 3600.0},
-        "delivery_timeout": 2.0,
+        "retry": {"max_attempts": 5, "initial_delay": "PT0.5S"},
+        "offline_queue": {"max_queue_size": 200, "ttl": "PT1H"},
+        "delivery_timeout": "PT2S",
     }
     assert "options" not in registration.wire(Wishes())
