@@ -104,6 +104,8 @@ async def test_a_search_finds_beginnings_of_words(post: Post, marker: str) -> No
         marker: [other, build],
         f"{marker} nothing": [],
         to: [other, build],
+        f"{marker[1:]}": [],
+        f"build {to.partition('/')[2]}": [build],
     }.items():
         page = await post.views.page(LetterFilter(to=to, search=search))
         assert ids(page.items) == found, search

@@ -15,13 +15,17 @@ IS_UNREAD = """
 MOST_WORDS, LONGEST_WORD = 20, 100
 
 
+# As the column `search` has them: the parts of a path are words.
+_APART = str.maketrans("\0/@", "   ")
+
+
 def words(search: str) -> str:
     """A query that finds letters with all of these words, or words that begin so.
 
     Quoted, nothing in a word is an operator; what has no letter or digit counts for nothing. A
     word of more than 2 KB would be an error.
     """
-    found = search.replace("\0", " ").split()[:MOST_WORDS]
+    found = search.translate(_APART).split()[:MOST_WORDS]
     quoted = (each[:LONGEST_WORD].replace("\\", "\\\\").replace("'", "''") for each in found)
     return " & ".join(f"'{each}':*" for each in quoted)
 

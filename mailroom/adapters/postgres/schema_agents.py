@@ -68,8 +68,8 @@ agent_mail = Table(
         "search",
         TSVECTOR,
         Computed(
-            "to_tsvector('simple', \"from\" || ' ' || \"to\" || ' ' || subject || ' '"
-            " || left(coalesce(body, ''), 20000))",
+            "to_tsvector('simple', translate(\"from\" || ' ' || \"to\" || ' ' || subject || ' '"
+            " || left(coalesce(body, ''), 20000), '/@', '  '))",
             persisted=True,
         ),
     ),

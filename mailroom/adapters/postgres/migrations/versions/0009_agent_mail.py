@@ -48,8 +48,9 @@ CREATE TABLE agent_mail (
     acknowledged_at timestamptz,
     updated_at timestamptz NOT NULL DEFAULT now(),
     search tsvector GENERATED ALWAYS AS (
-        to_tsvector('simple', "from" || ' ' || "to" || ' ' || subject || ' '
-                              || left(coalesce(body, ''), 20000))
+        -- Else a path is one word, and its last part is not found.
+        to_tsvector('simple', translate("from" || ' ' || "to" || ' ' || subject || ' '
+                                        || left(coalesce(body, ''), 20000), '/@', '  '))
     ) STORED
 );
 CREATE INDEX agent_mail_inbox ON agent_mail ("to", number);
