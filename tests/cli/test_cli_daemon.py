@@ -146,6 +146,7 @@ def test_start_use_stop_and_start_after_a_kill(
         status = json.loads(run("daemon", "status", "-o", "json").stdout)
         assert (status["running"], status["url"]) == (True, url)
         assert status["health"]["status"] == "healthy"
+        assert status["processing"] is True
         again = run("daemon", "start")
         assert (again.exit_code, "already" in again.stdout) == (0, True)
 
