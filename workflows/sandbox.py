@@ -20,6 +20,8 @@ PASSED_THROUGH = (
     "activities",
     "workflows.display",
     "workflows.failures",
+    "workflows.letter_display",
+    "workflows.letter_policies",
     "workflows.retry_policies",
     "workflows.search_attributes",
     "pydantic",
