@@ -32,6 +32,7 @@ class Stack:
     """A running `mailroom dev` and those who talk to it."""
 
     process: psutil.Process
+    postgres: psutil.Process
     temporal: str
     port: int
     token: str
@@ -94,6 +95,7 @@ async def stack(
         owner = worlds.Owner(Webhook(secret), port, "/orchestrator/sms-response")
         yield Stack(
             process=psutil.Process(process.pid),
+            postgres=psutil.Process(_postmaster(folder)),
             temporal=f"127.0.0.1:{env['MAILROOM_TEMPORAL_PORT']}",
             port=port,
             token=(folder / "token").read_text().strip(),
@@ -105,6 +107,10 @@ async def stack(
         await senders.close()
     process.terminate()
     await process.wait()
+
+
+def _postmaster(folder: Path) -> int:
+    return int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
 
 
 async def until_healthy(

@@ -202,7 +202,7 @@ async def online(office: Office, addresses: Iterable[str]) -> AsyncIterator[list
 
 @dataclass
 class Usage:
-    """CPU seconds of the process and of the servers below it."""
+    """CPU seconds of the process that is worker and bridge, and of Temporal and PostgreSQL."""
 
     own: float
     servers: float
@@ -211,9 +211,17 @@ class Usage:
         return Usage(self.own - other.own, self.servers - other.servers)
 
 
-def usage(process: psutil.Process) -> Usage:
-    def seconds(one: psutil.Process) -> float:
-        used = one.cpu_times()
-        return float(used.user + used.system)
+def usage(here: Stack) -> Usage:
+    servers = here.process.children(recursive=True)
+    if here.postgres not in servers:
+        servers += [here.postgres, *here.postgres.children()]
+    ended = here.postgres.cpu_times()
+    gone = ended.children_user + ended.children_system
+    return Usage(_seconds(here.process), sum(map(_seconds, servers)) + float(gone))
 
-    return Usage(seconds(process), sum(map(seconds, process.children(recursive=True))))
+
+def _seconds(process: psutil.Process) -> float:
+    with suppress(psutil.NoSuchProcess):
+        used = process.cpu_times()
+        return float(used.user + used.system)
+    return 0.0

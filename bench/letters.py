@@ -57,9 +57,9 @@ async def throughput(here: bench.Stack, office: Office, asked: argparse.Namespac
         await letter_round(office, sessions, "warm", letters, concurrency)
         await bench.bare_round(bare, "warm", letters, concurrency, steps=1)
         for n in range(asked.rounds):
-            before = agents.usage(here.process)
+            before = agents.usage(here)
             ours.append(await letter_round(office, sessions, f"r{n}", letters, concurrency))
-            spent = agents.usage(here.process) - before
+            spent = agents.usage(here) - before
             theirs = await bench.bare_round(bare, f"r{n}", letters, concurrency, steps=1)
             ratios.append(ours[-1] / theirs)
             print(

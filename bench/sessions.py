@@ -99,7 +99,8 @@ async def settled(process: psutil.Process) -> float:
 async def memory(here: bench.Stack, office: Office, asked: argparse.Namespace) -> None:
     async def sessions(batch: int) -> None:
         for n in range(asked.sessions):
-            await office.register(f"bench/idle-{batch}-{n}")
+            session = await office.register(f"bench/idle-{batch}-{n}")
+            await session.heartbeat()
 
     async def waiting(batch: int) -> None:
         await wait_offline(office, f"bench/away-{batch}", asked.letters)
@@ -131,15 +132,15 @@ async def heartbeats(here: bench.Stack, office: Office, asked: argparse.Namespac
     each = [await office.register(f"bench/pulse-{n}") for n in range(asked.sessions)]
     await asyncio.sleep(5)
     seconds = MINUTE / asked.faster
-    before = usage(here.process)
+    before = usage(here)
     await asyncio.sleep(seconds)
-    idle = usage(here.process) - before
+    idle = usage(here) - before
     for keeps in (True, False):
         for session in each:
             session.http = Http(here.port, keeps)
-        before = usage(here.process)
+        before = usage(here)
         await beat(each, seconds)
-        spent = usage(here.process) - before - idle
+        spent = usage(here) - before - idle
         # Idle work goes on for the whole minute, however fast the heartbeats come.
         percent = 100 * (spent.own / MINUTE + idle.own / seconds)
         how = "connections kept open" if keeps else "a connection for each"
