@@ -50,6 +50,9 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
     app.state.forwarder = Forwarder(context)
     app.state.sms_limiter = webhooks.new_limiter()
     problems.install(app)
+    # Routes are tried one after the other: those that agents ask all the time come first.
+    for router in (sessions.router, session_events.router, letters.router):
+        app.include_router(router)
     pages.install(app, https=context.https)
     for router in (
         description,
@@ -63,14 +66,11 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
         spool.router,
         stats.router,
         agent_tokens.router,
-        letters.router,
         letter_overview.router,
         letter_rules.router,
         letter_reading.router,
         letter_bulk.router,
         letter_actions.router,
-        sessions.router,
-        session_events.router,
         attachments.router,
         workflows.router,
     ):
