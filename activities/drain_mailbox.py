@@ -70,27 +70,35 @@ class _Drain:
                     if not await self.to_sessions(batch, news):
                         break
             await self.tell(Event.PROCESSING_COMPLETED)
-        while batch := [each for each in await self.next_batch() if not each.notified]:
+        while batch := await self.next_batch(unannounced=True):
             if not await self.elsewhere(batch):
                 break
         return Drained(processed=self.processed, left=await self.by.letters.depth(address))
 
-    async def next_batch(self) -> list[Waiting]:
+    async def next_batch(self, *, unannounced: bool = False) -> list[Waiting]:
         return await self.by.letters.waiting(
             self.mailbox.address,
-            self.mailbox.batch.size,
+            self.size if unannounced else self.mailbox.batch.size,
             by_priority=self.by.agents.enable_priority_processing,
             besides=self.tried,
+            unannounced=unannounced,
         )
+
+    @property
+    def size(self) -> int:
+        """A command takes one letter: of several, those before one that fails are taken already."""
+        by_command = self.mailbox.command and not self.mailbox.webhook
+        return 1 if by_command else self.mailbox.batch.size
 
     async def to_sessions(self, batch: Sequence[Waiting], news: asyncio.Queue[MailEvent]) -> bool:
         """Whether all were confirmed; nothing overtakes one that was not."""
         ids = [each.id for each in batch]
         everybody = self.mailbox.sessions is Sessions.ALL
         events = await self.by.letters.push(self.mailbox.address, ids, all_sessions=everybody)
-        if not events:
-            return False
         self.tried += ids
+        if not events:
+            # They ended meanwhile, or the session did.
+            return await self.by.letters.online(self.mailbox.address)
         silent = await unconfirmed(news, set(ids), self.mailbox.delivery_timeout)
         if silent:
             # What was said may have been missed.

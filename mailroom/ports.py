@@ -333,12 +333,20 @@ class LetterStore(Protocol):
         """Letters that wait for an address."""
 
     async def oldest(self, address: str, beyond: int) -> list[str]:
-        """The oldest of those that wait, where there are more than `beyond`."""
+        """The oldest of those that wait, where there are more than `beyond`; none that a session
+        has before it."""
 
     async def waiting(
-        self, address: str, most: int, *, by_priority: bool, besides: Sequence[str] = ()
+        self,
+        address: str,
+        most: int,
+        *,
+        by_priority: bool,
+        besides: Sequence[str] = (),
+        unannounced: bool = False,
     ) -> list[Waiting]:
-        """Those whose workflows rest, in the order in which they go on."""
+        """Those whose workflows rest, in the order in which they go on; `unannounced`: of which
+        nobody was told. One that failed only for who has come since then."""
 
     async def push(self, address: str, letters: Sequence[str], *, all_sessions: bool) -> list[int]:
         """Pushes them to who is online; the events, none where nobody is."""

@@ -64,7 +64,9 @@ async def _polled(
 
 async def _open(the: Context, session: Session) -> list[Pushed]:
     by_priority = the.agents.enable_priority_processing
-    return await the.sessions.open(session.session_id, AT_ONCE, by_priority=by_priority)
+    return await the.sessions.open(
+        session.session_id, session.address, AT_ONCE, by_priority=by_priority
+    )
 
 
 async def _whole(the: Context, pushed: Pushed) -> dict[str, Any]:

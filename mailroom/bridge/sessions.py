@@ -72,16 +72,9 @@ async def register(new: NewSession, the: The, agent: Agent) -> Registered:
     """Takes a lease for an address; letters that wait for it follow in order."""
     address = _address(new, agent)
     session_id = new.session_id or uuid4().hex
-    known = await the.sessions.find(session_id) if new.session_id else None
-    if known and known.address != address:
-        raise Problem(HTTPStatus.CONFLICT, f"The session {session_id} is another address's.")
     if new.options:
         await the.agent_mailboxes.wish(address, new.options)
-    session, queued = await the.sessions.register(
-        session_id, address, new.daemon_id, new.channel, the.agents.lease
-    )
-    if queued:
-        the.errands.start(the.letter_flows.drain(address))
+    session, queued = await _registered(the, session_id, address, new.daemon_id, new.channel)
     return Registered(
         session_id=session_id,
         address=address,
@@ -101,17 +94,28 @@ async def heartbeat(session_id: str, the: The, agent: Agent) -> Alive:
 
 
 async def _renewed(the: Context, agent: AgentCaller, session_id: str) -> Alive:
-    found = await the.sessions.renew(session_id, the.agents.lease)
+    address, daemon = agent.address or "", agent.daemon_id or ""
+    found = await the.sessions.renew(session_id, address, the.agents.lease)
     if found and not found[1]:
         return Alive(session_id=session_id, expires_at=found[0].expires_at, registered=False)
     channel = found[0].channel if found else None
-    address, daemon = agent.address or "", agent.daemon_id or ""
-    session, queued = await the.sessions.register(
-        session_id, address, daemon, channel, the.agents.lease
-    )
-    if queued:
-        the.errands.start(the.letter_flows.drain(address))
+    session, _ = await _registered(the, session_id, address, daemon, channel)
     return Alive(session_id=session_id, expires_at=session.expires_at, registered=True)
+
+
+async def _registered(
+    the: Context, session_id: str, address: str, daemon: str, channel: str | None
+) -> tuple[Session, int]:
+    """With the number of letters that wait, which follow."""
+    made = await the.sessions.register(session_id, address, daemon, channel, the.agents.lease)
+    if made is None:
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            f"The session {session_id} is another address's; take another name.",
+        )
+    if made[1]:
+        the.errands.start(the.letter_flows.drain(address))
+    return made
 
 
 @router.delete("/sessions/{session_id}", status_code=HTTPStatus.NO_CONTENT)

@@ -138,11 +138,11 @@ async def test_a_session_does_not_get_what_was_read_in_the_inbox(post: Post, to:
     letter = await post.letter(to)
     session = await post.online(to)
     await post.letters.push(to, [letter], all_sessions=False)
-    assert len(await post.sessions.open(session, 9, by_priority=True)) == 1
+    assert len(await post.sessions.open(session, to, 9, by_priority=True)) == 1
     done = await post.actions.read(letter)
     assert done is not None
     assert done.waits
-    assert await post.sessions.open(session, 9, by_priority=True) == []
+    assert await post.sessions.open(session, to, 9, by_priority=True) == []
     assert (await post.row(letter)).session_id is None
 
 

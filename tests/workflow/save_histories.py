@@ -172,10 +172,12 @@ async def somebody_comes(house: House) -> None:
 
 async def confirms(house: House) -> None:
     async def pushed() -> bool:
-        return bool(await house.context.sessions.open("session-1", 10, by_priority=True))
+        return bool(
+            await house.context.sessions.open("session-1", "rig/worker", 10, by_priority=True)
+        )
 
     await eventually(pushed)
-    events = await house.context.sessions.open("session-1", 10, by_priority=True)
+    events = await house.context.sessions.open("session-1", "rig/worker", 10, by_priority=True)
     ids = [event.event_id for event in events]
     await house.context.sessions.confirm("session-1", "rig/worker", ids)
 

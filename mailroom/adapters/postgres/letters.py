@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mailroom.adapters.postgres.moments import THIS_MOMENT
 from mailroom.models.agent_mail import (
     ENDED,
     Channel,
@@ -79,17 +80,30 @@ class PostgresLetters:
             return int(await connection.scalar(_DEPTH, {"to": address}) or 0)
 
     async def oldest(self, address: str, beyond: int) -> list[str]:
-        """The oldest of those that wait, where there are more than `beyond`."""
+        """The oldest of those that wait, where there are more than `beyond`; none that a session
+        has before it."""
         values = {"to": address, "beyond": beyond}
         async with self._engine.connect() as connection:
             return [str(one) for one in await connection.scalars(_OLDEST, values)]
 
     async def waiting(
-        self, address: str, most: int, *, by_priority: bool, besides: Sequence[str] = ()
+        self,
+        address: str,
+        most: int,
+        *,
+        by_priority: bool,
+        besides: Sequence[str] = (),
+        unannounced: bool = False,
     ) -> list[Waiting]:
-        """Those whose workflows rest, in the order in which they go on."""
+        """Those whose workflows rest, in the order in which they go on; `unannounced`: of which
+        nobody was told."""
         statement = _WAITING_BY_PRIORITY if by_priority else _WAITING_BY_AGE
-        values = {"to": address, "most": most, "besides": list(besides)}
+        values = {
+            "to": address,
+            "most": most,
+            "besides": list(besides),
+            "unannounced": unannounced,
+        }
         async with self._engine.connect() as connection:
             rows = (await connection.execute(statement, values)).mappings().all()
         return [
@@ -140,7 +154,7 @@ class PostgresLetters:
     async def broke_off(self, letter: Letter) -> bool:
         values = {"owner": event_owner(letter.to), "id": letter.id}
         async with self._engine.connect() as connection:
-            return await connection.scalar(_TRY_BEFORE, values) == Event.DELIVERING
+            return bool(await connection.scalar(_TRY_BEFORE, values) == Event.DELIVERING)
 
     async def online(self, address: str) -> bool:
         async with self._engine.connect() as connection:
@@ -338,44 +352,55 @@ _DEPTH = text("""
 _OLDEST = text("""
     SELECT id FROM agent_mail
     WHERE "to" = :to AND status = 'queued' AND waits
+      AND NOT EXISTS (SELECT FROM session_events
+                      WHERE message_id = agent_mail.id AND confirmed_at IS NULL)
     ORDER BY sent_at, number
     LIMIT greatest((SELECT count(*) FROM agent_mail
                     WHERE "to" = :to AND status IN ('queued', 'delivering', 'retrying'))
                    - :beyond, 0)
 """)
+# A letter that failed waits for its own time, unless somebody has come since then.
 _WAITING = """
     SELECT id, "from" AS sender, subject, priority, delivery, body, blob, thread, reply_to,
            sent_at, channel_id AS channel, strategy, notified_at IS NOT NULL AS notified
     FROM agent_mail
-    WHERE "to" = :to AND status IN ('queued', 'retrying') AND waits AND id <> ALL(:besides)
+    WHERE "to" = :to AND waits AND id <> ALL(:besides)
+      AND (status = 'queued' OR (status = 'retrying' AND EXISTS (
+          SELECT FROM sessions
+          WHERE address = :to AND expires_at > now() AND created_at > agent_mail.last_attempt)))
+      AND (notified_at IS NULL OR NOT :unannounced)
       AND (expires_at IS NULL OR expires_at > now())
     ORDER BY {order} LIMIT :most
 """
 _WAITING_BY_PRIORITY = text(_WAITING.format(order="priority DESC, sent_at, number"))
 _WAITING_BY_AGE = text(_WAITING.format(order="sent_at, number"))
 
-_PUSH = text("""
-    WITH chosen AS (
+# What ended since it was looked for is not pushed, and what ends from now on is withdrawn.
+_PUSH = text(f"""
+    WITH letter AS MATERIALIZED (
+        SELECT id FROM agent_mail
+        WHERE id = ANY(:ids) AND status IN ('queued', 'delivering', 'retrying')
+        ORDER BY id FOR UPDATE
+    ), chosen AS (
         SELECT session_id FROM sessions
         WHERE address = :to AND expires_at > now()
         ORDER BY last_active_at DESC, session_id LIMIT CASE WHEN :all THEN NULL ELSE 1 END
     ), pushed AS (
         INSERT INTO session_events AS e (session_id, message_id)
         SELECT session_id, id
-        FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS letter (id, place), chosen
+        FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS wanted (id, place)
+        JOIN letter USING (id), chosen
         ORDER BY place
         ON CONFLICT (message_id, session_id) DO UPDATE SET attempt = e.attempt + 1
-        RETURNING event_id
+        RETURNING event_id, message_id
     ), told AS (
         INSERT INTO events (owner, message_id, step, type, detail)
-        SELECT :owner, id, CAST(extract(epoch FROM clock_timestamp()) AS integer),
-               'message.delivering', '{}'
-        FROM unnest(CAST(:ids AS text[])) AS letter (id)
-        WHERE EXISTS (SELECT FROM pushed)
+        SELECT :owner, message_id, {THIS_MOMENT}, 'message.delivering', '{{}}'
+        FROM (SELECT DISTINCT message_id FROM pushed) AS letters
         ON CONFLICT DO NOTHING
     )
     SELECT event_id FROM pushed
-""")
+""")  # noqa: S608  parts of ours
 _OPEN_EVENTS = text("""
     SELECT event_id FROM session_events
     WHERE event_id = ANY(:events) AND message_id NOT IN (
@@ -386,16 +411,17 @@ _OPEN_EVENTS = text("""
 _LETTERS_OF = text("""
     SELECT DISTINCT message_id FROM session_events WHERE event_id = ANY(:events)
 """)
-_NOTIFIED = text("""
+# Of several letters each statement takes the rows in one order, so that no two wait for each other.
+_IN_ORDER = "(SELECT id FROM agent_mail WHERE id = ANY(:ids) ORDER BY id FOR UPDATE)"
+_NOTIFIED = text(f"""
     WITH noted AS (
         UPDATE agent_mail SET notified_at = now(), updated_at = now()
-        WHERE id = ANY(:ids) RETURNING id
+        WHERE id IN {_IN_ORDER} RETURNING id
     )
     INSERT INTO events (owner, message_id, step, type, detail)
-    SELECT :owner, id, CAST(extract(epoch FROM now()) AS integer), 'message.notified',
-           CAST(:detail AS jsonb)
+    SELECT :owner, id, {THIS_MOMENT}, 'message.notified', CAST(:detail AS jsonb)
     FROM noted ON CONFLICT DO NOTHING
-""")
+""")  # noqa: S608
 _ENABLED = text("""
     SELECT coalesce((SELECT enabled FROM switches WHERE name = :name), true)
 """)
@@ -403,11 +429,11 @@ _CIRCUIT = text("SELECT failures, opened_at, probing_since FROM agents WHERE add
 _IS_ONLINE = text("""
     SELECT EXISTS (SELECT FROM sessions WHERE address = :to AND expires_at > now())
 """)
-_ARRIVED = text("""
+_ARRIVED = text(f"""
     WITH arrived AS (
         UPDATE agent_mail SET status = 'delivered', channel = :channel, delivered_at = now(),
                               updated_at = now(), reason = NULL
-        WHERE id = ANY(:ids) AND status <> ALL(:ended) RETURNING id
+        WHERE id IN {_IN_ORDER} AND status <> ALL(:ended) RETURNING id
     ), confirmed AS (
         INSERT INTO delivery_confirmations (message_id)
         SELECT id FROM arrived ON CONFLICT DO NOTHING
@@ -415,7 +441,7 @@ _ARRIVED = text("""
     INSERT INTO events (owner, message_id, step, type, detail)
     SELECT :owner, id, 0, 'message.routed', CAST(:detail AS jsonb) FROM arrived
     ON CONFLICT DO NOTHING
-""")
+""")  # noqa: S608
 _CLAIM_PROBE = text("""
     UPDATE agents SET probing_since = now()
     WHERE address = :to
@@ -433,14 +459,13 @@ _SET_CIRCUIT = text("""
     UPDATE agents SET failures = :failures, opened_at = :opened_at, probing_since = :probing_since
     WHERE address = :to
 """)
-_TELL = text("""
+_TELL = text(f"""
     INSERT INTO events (owner, message_id, step, type, detail)
-    VALUES (:owner, :id, CAST(extract(epoch FROM clock_timestamp()) AS integer), :event,
-            CAST(:detail AS jsonb))
+    VALUES (:owner, :id, {THIS_MOMENT}, :event, CAST(:detail AS jsonb))
     ON CONFLICT DO NOTHING
-""")
+""")  # noqa: S608
 _UNTOLD = text("""
     SELECT id, status FROM agent_mail
     WHERE waits AND status IN ('delivered', 'acknowledged') ORDER BY updated_at LIMIT :most
 """)
-_TOLD = text("UPDATE agent_mail SET waits = false WHERE id = ANY(:ids)")
+_TOLD = text(f"UPDATE agent_mail SET waits = false WHERE id IN {_IN_ORDER}")  # noqa: S608

@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mailroom.adapters.postgres.moments import THIS_MOMENT
 from mailroom.models.agent_mail import Priority, event_owner
 from mailroom.models.sessions import Confirmation, Confirmed, Presence, Pushed, Session
 
@@ -17,9 +18,9 @@ class PostgresSessions:
 
     async def register(
         self, session: str, address: str, daemon_id: str, channel: str | None, lease: timedelta
-    ) -> tuple[Session, int]:
+    ) -> tuple[Session, int] | None:
         """The session with a new lease, and how many letters wait for its address. The same
-        session again is renewed."""
+        session again is renewed; None where another address has one of this name."""
         values = {
             "session_id": session,
             "address": address,
@@ -29,13 +30,15 @@ class PostgresSessions:
             "owner": event_owner(address),
         }
         async with self._engine.connect() as connection:
-            row = (await connection.execute(_REGISTER, values)).mappings().one()
-        return _session(row), int(row["queued"])
+            row = (await connection.execute(_REGISTER, values)).mappings().first()
+        return (_session(row), int(row["queued"])) if row else None
 
-    async def renew(self, session: str, lease: timedelta) -> tuple[Session, bool] | None:
+    async def renew(
+        self, session: str, address: str, lease: timedelta
+    ) -> tuple[Session, bool] | None:
         """A heartbeat: the session, and whether its lease had run out before; None if it is
-        gone."""
-        values = {"session_id": session, "lease": lease}
+        gone, or another address' by now."""
+        values = {"session_id": session, "address": address, "lease": lease}
         async with self._engine.connect() as connection:
             row = (await connection.execute(_RENEW, values)).mappings().first()
         return (_session(row), bool(row["expired"])) if row else None
@@ -61,10 +64,13 @@ class PostgresSessions:
         sessions = await self.online(address) if row["online"] else []
         return Presence(address=address, sessions=tuple(sessions), **row)
 
-    async def open(self, session: str, most: int, *, by_priority: bool) -> list[Pushed]:
-        """What was pushed to a session and not confirmed, in the order in which it goes on."""
+    async def open(
+        self, session: str, address: str, most: int, *, by_priority: bool
+    ) -> list[Pushed]:
+        """What was pushed to a session of this address and not confirmed, in the order in which
+        it goes on."""
         statement = _OPEN_BY_PRIORITY if by_priority else _OPEN_BY_AGE
-        values = {"session_id": session, "most": most}
+        values = {"session_id": session, "address": address, "most": most}
         async with self._engine.connect() as connection:
             rows = (await connection.execute(statement, values)).mappings().all()
         return [_pushed(row) for row in rows]
@@ -123,7 +129,8 @@ def _pushed(row: RowMapping) -> Pushed:
     return Pushed.model_validate({**row, "priority": Priority.of_rank(row["priority"])})
 
 
-# A session of the same name belongs to one address for good: its token says so.
+# A token says whose a session is and is good for ever, but a name is free again when its session
+# has ended. So every statement asks for the address, too.
 _REGISTER = text(f"""
     WITH known AS (
         INSERT INTO agents (address) VALUES (:address) ON CONFLICT DO NOTHING
@@ -132,12 +139,12 @@ _REGISTER = text(f"""
         VALUES (:session_id, :address, :daemon_id, :channel, now() + :lease)
         ON CONFLICT (session_id) DO UPDATE
         SET daemon_id = excluded.daemon_id, channel = excluded.channel,
-            last_active_at = now(), expires_at = excluded.expires_at, address = excluded.address
+            created_at = now(), last_active_at = now(), expires_at = excluded.expires_at
+        WHERE sessions.address = excluded.address
         RETURNING {_NAMES}
     ), told AS (
         INSERT INTO events (owner, message_id, step, type, detail)
-        VALUES (:owner, :session_id, CAST(extract(epoch FROM now()) AS integer),
-                'session.registered', '{{}}')
+        SELECT :owner, session_id, {THIS_MOMENT}, 'session.registered', '{{}}' FROM registered
         ON CONFLICT DO NOTHING
     )
     SELECT {_NAMES}, (SELECT count(*) FROM agent_mail
@@ -148,20 +155,20 @@ _REGISTER = text(f"""
 _RENEW = text(f"""
     UPDATE sessions AS s SET last_active_at = now(), expires_at = now() + :lease
     FROM (SELECT session_id AS id, expires_at < now() AS expired
-          FROM sessions WHERE session_id = :session_id) AS before
+          FROM sessions WHERE session_id = :session_id AND address = :address) AS before
     WHERE session_id = before.id
     RETURNING {_NAMES}, expired
 """)  # noqa: S608
-_UNREGISTER = text("""
+_UNREGISTER = text(f"""
     WITH gone AS (
         DELETE FROM sessions WHERE session_id = :session_id RETURNING session_id, address
+    ), told AS (
+        INSERT INTO events (owner, message_id, step, type, detail)
+        SELECT 'agent/' || address, session_id, {THIS_MOMENT}, 'session.unregistered', '{{}}'
+        FROM gone ON CONFLICT DO NOTHING
     )
-    INSERT INTO events (owner, message_id, step, type, detail)
-    SELECT 'agent/' || address, session_id, CAST(extract(epoch FROM now()) AS integer),
-           'session.unregistered', '{}'
-    FROM gone
-    RETURNING id
-""")
+    SELECT session_id FROM gone
+""")  # noqa: S608
 _FIND = text(f"SELECT {_NAMES} FROM sessions WHERE session_id = :session_id")  # noqa: S608
 _ONLINE = text(f"""
     SELECT {_NAMES} FROM sessions
@@ -181,18 +188,25 @@ _OPEN = """
            m.channel_id AS channel, m.sent_at, e.created_at
     FROM session_events e
     JOIN sessions s ON s.session_id = e.session_id JOIN agent_mail m ON m.id = e.message_id
-    WHERE e.session_id = :session_id AND e.confirmed_at IS NULL
+    WHERE e.session_id = :session_id AND s.address = :address AND e.confirmed_at IS NULL
+      AND m.status NOT IN ('dead_letter', 'expired', 'discarded')
     ORDER BY {order} LIMIT :most
 """
 _OPEN_BY_PRIORITY = text(_OPEN.format(order="m.priority DESC, m.sent_at, m.number"))
 _OPEN_BY_AGE = text(_OPEN.format(order="m.sent_at, m.number"))
+# Letters are locked before what was pushed of them, and in one order, as steps of theirs do it:
+# else two could wait for each other.
 _CONFIRM = text("""
     WITH mine AS (
         SELECT event_id, message_id FROM session_events
-        WHERE event_id = ANY(:events) AND session_id = :session_id
+        JOIN sessions USING (session_id)
+        WHERE event_id = ANY(:events) AND session_id = :session_id AND address = :address
+    ), locked AS MATERIALIZED (
+        SELECT id FROM agent_mail WHERE id IN (SELECT message_id FROM mine) ORDER BY id FOR UPDATE
     ), confirmed AS (
         UPDATE session_events SET confirmed_at = now()
-        WHERE event_id IN (SELECT event_id FROM mine) AND confirmed_at IS NULL
+        WHERE event_id IN (SELECT event_id FROM mine JOIN locked ON id = message_id)
+          AND confirmed_at IS NULL AND (SELECT count(*) FROM locked) > 0  -- all of them first
         RETURNING message_id
     ), arrived AS (
         UPDATE agent_mail AS m
@@ -220,19 +234,19 @@ _CONFIRMATION = text("""
     SELECT session_id, delivered_at FROM delivery_confirmations
     WHERE message_id = :id AND delivered_at > now() - CAST(:kept AS interval)
 """)
-_CLEAN = text("""
+_CLEAN = text(f"""
     WITH old AS (
         DELETE FROM delivery_confirmations WHERE delivered_at < now() - CAST(:kept AS interval)
     ), ended AS (
         DELETE FROM sessions WHERE expires_at < now() RETURNING session_id, address
     ), told AS (
         INSERT INTO events (owner, message_id, step, type, detail)
-        SELECT 'agent/' || address, session_id, CAST(extract(epoch FROM now()) AS integer),
-               'session.unregistered', '{"reason": "the lease ran out"}'
-        FROM ended
+        SELECT 'agent/' || address, session_id, {THIS_MOMENT}, 'session.unregistered',
+               '{{"reason": "the lease ran out"}}'
+        FROM ended ON CONFLICT DO NOTHING
     )
     SELECT session_id, address FROM ended
-""")
+""")  # noqa: S608
 _READY = text("""
     SELECT DISTINCT address FROM sessions s
     WHERE expires_at > now() AND EXISTS (
