@@ -58,6 +58,8 @@ class DeliverLetter:
         """Raises `Transient` where somebody is there and did not take it: it is tried again."""
         letter = request.letter
         one = _One(self, request, await self.mailboxes.of(letter.to))
+        if request.expired:
+            return await one.expired()
         try:
             attempt = await one.tried()
         except Permanent as error:
@@ -67,10 +69,15 @@ class DeliverLetter:
                 return await one.unanswered(str(error))
             detail: dict[str, object] = {"error": str(error)}
             await self.letters.tell(letter.to, letter.id, Event.ROUTING_ERROR, detail)
+            await self.received(request)
             raise
-        if activity.info().attempt == 1 and request.attempts == 0:
-            await self.hooks(letter)
+        await self.received(request)
         return attempt
+
+    async def received(self, request: DeliverInput) -> None:
+        """Hooks run once for a letter, however often it is tried."""
+        if activity.info().attempt == 1 and request.attempts == 0:
+            await self.hooks(request.letter)
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,13 @@ class _One:
                 circuit_opens=circuit_opens or self.mailbox.breaker.failures,
             )
         )
+
+    async def expired(self) -> Attempt:
+        """It was held back for too long, or nobody was there to try it."""
+        letter, step = self.request.letter, self.request.step
+        await self.by.letters.place(Placing(letter=letter, step=step, push=False))
+        reason = "Its time was over before it could be delivered."
+        return _over(await self.move(LetterState.EXPIRED, Event.EXPIRED, reason=reason))
 
     async def why_not_now(self, placed: Placed) -> str | None:
         if placed.paused:

@@ -124,6 +124,9 @@ class _Drain:
                 await self.notify(letters)
                 return True
         except (Transient, Permanent) as error:
+            if isinstance(error, Permanent) and len(batch) > 1:
+                # One of them may be what is refused; the others are not to end with it.
+                return all([await self.elsewhere([each]) for each in batch])
             await self.reached(ok=False)
             for letter in ids:
                 await self.by.flows.tell_letter(letter, "unanswered_by", str(error))

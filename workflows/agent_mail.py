@@ -52,6 +52,8 @@ class AgentMailWorkflow:
         self.enter(self.progress.state, began_at=self.progress.began_at or workflow.now())
         if self.progress.resting:
             await self.rest()
+        elif self.progress.state is LetterState.DEAD_LETTER:
+            await self.until_replayed()
         while self.progress.state not in ENDED:
             await self.take_in(await self.attempt())
         await self.until_acknowledged()
@@ -68,7 +70,7 @@ class AgentMailWorkflow:
         await workflow.execute_activity_method(
             SettleLetter.hold_letter, self.letter, **letter_policies.of_settling(LetterState.QUEUED)
         )
-        if await self.something(not_before):
+        if await self.something(nearer(not_before, self.letter.expires_at)):
             await self.hear(self.heard.pop(0))
 
     async def attempt(self) -> Attempt:
@@ -82,6 +84,7 @@ class AgentMailWorkflow:
                         terms=self.terms,
                         step=self.progress.step,
                         attempts=self.progress.attempts,
+                        expired=self.has_expired(),
                     ),
                     **letter_policies.of_delivery(self.terms),
                 )
@@ -169,6 +172,9 @@ class AgentMailWorkflow:
         if self.letter.priority is Priority.URGENT or self.letter.source:
             sentence = f"A letter could not be delivered ({reason.rstrip('.')}):"
             await self.tell_overseer(sentence, dead=True)
+        await self.until_replayed()
+
+    async def until_replayed(self) -> None:
         self.show()
         while self.progress.state is LetterState.DEAD_LETTER:
             await self.something(None)

@@ -26,6 +26,8 @@ class MailboxDrainWorkflow:
             await self.gather(drain.within)
         drained = Drained()
         while self.asked:
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(drain.model_copy(update={"gathers": False}))
             self.asked = False
             drained = await workflow.execute_activity_method(
                 DrainMailbox.drain_mailbox,

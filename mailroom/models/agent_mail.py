@@ -21,11 +21,11 @@ ARRIVED = (LetterState.DELIVERED, LetterState.ACKNOWLEDGED)
 ENDED = (*ARRIVED, LetterState.EXPIRED, LetterState.DISCARDED)
 
 
-def _no_nul(text: str) -> str:
+def no_nul(text: str) -> str:
     return text.replace("\0", "")
 
 
-Said = Annotated[str, AfterValidator(_no_nul)]
+Said = Annotated[str, AfterValidator(no_nul)]
 
 
 class Letter(Frozen):
@@ -148,7 +148,7 @@ class Move(Frozen):
     step: int
     state: LetterState
     event: Event
-    reason: str | None = None
+    reason: Said | None = None
     attempts: int = 0
     retry_at: AwareDatetime | None = None
     waits: bool = False
@@ -250,6 +250,7 @@ class DeliverInput(Frozen):
     terms: Terms
     step: int
     attempts: int
+    expired: bool = False
 
 
 class SettleInput(Frozen):
