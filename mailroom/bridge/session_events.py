@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -14,14 +14,15 @@ from mailroom.bridge.agent_auth import Agent, AgentRoute
 from mailroom.bridge.auth import The
 from mailroom.bridge.context import Context
 from mailroom.bridge.pages_events import before, stopping
-from mailroom.bridge.sessions import the_session
+from mailroom.bridge.sessions import SessionId, the_session
 from mailroom.models.agent_mail import Event, event_owner
-from mailroom.models.events import MailEvent
+from mailroom.models.events import QUEUE_LIMIT, RESUMED, MailEvent
 from mailroom.models.sessions import Pushed, Session
+from mailroom.ports import Permanent
 
 router = APIRouter(tags=["sessions"], route_class=AgentRoute)
 
-AT_ONCE = 100
+AT_ONCE = MOST_REMEMBERED = 100
 LONGEST_POLL = 60
 # Below the idle time-outs of usual proxies.
 PING_SECONDS = 15.0
@@ -30,7 +31,7 @@ PING = format_sse_event(comment="ping")
 
 @router.get("/sessions/{session_id}/events")
 async def events(
-    session_id: str,
+    session_id: SessionId,
     request: Request,
     the: The,
     agent: Agent,
@@ -62,17 +63,23 @@ async def _polled(
     return []
 
 
-async def _open(the: Context, session: Session) -> list[Pushed]:
+async def _open(
+    the: Context, session: Session, sent: Mapping[int, int] | None = None
+) -> list[Pushed]:
     by_priority = the.agents.enable_priority_processing
     return await the.sessions.open(
-        session.session_id, session.address, AT_ONCE, by_priority=by_priority
+        session.session_id, session.address, AT_ONCE, by_priority=by_priority, sent=sent or {}
     )
 
 
 async def _whole(the: Context, pushed: Pushed) -> dict[str, Any]:
     body = pushed.body
     if body is None and pushed.blob:
-        body = (await the.blobs.get(pushed.blob)).decode()
+        try:
+            body = (await the.blobs.get(pushed.blob)).decode()
+        except Permanent as error:
+            # What was removed or lost must not hold up the letters behind it.
+            body = str(error)
     return pushed.event(body or "")
 
 
@@ -93,8 +100,9 @@ class _Stream:
                 if not burst:
                     yield PING
                 for event in burst:
-                    yield _said(event)
-                if any(event.type == Event.DELIVERING for event in burst):
+                    if event.type != RESUMED:
+                        yield _said(event)
+                if _may_bring_letters(burst):
                     async for letter in self._letters():
                         yield letter
                 if any(self._ends(event) for event in burst):
@@ -102,16 +110,32 @@ class _Stream:
 
     async def _letters(self) -> AsyncIterator[bytes]:
         """What was pushed and not sent yet, or is to be sent again."""
-        found = await _open(self._the, self._session)
-        new = [each for each in found if self._sent.get(each.event_id) != each.attempt]
-        self._sent = {each.event_id: each.attempt for each in found}
-        for each in new:
-            whole = json.dumps(await _whole(self._the, each), ensure_ascii=False)
-            yield format_sse_event(data_str=whole, event="message.received", id=str(each.event_id))
+        full = True
+        while full:
+            new = await _open(self._the, self._session, self._sent)
+            self._sent |= {each.event_id: each.attempt for each in new}
+            for each in new:
+                yield await _letter(self._the, each)
+            full = len(new) == AT_ONCE
+        if len(self._sent) > MOST_REMEMBERED:
+            session = self._session.session_id
+            still = await self._the.sessions.still_open(session, list(self._sent))
+            self._sent = {event: self._sent[event] for event in still}
 
     def _ends(self, event: MailEvent) -> bool:
         mine = event.message_id == self._session.session_id
         return mine and event.type == Event.UNREGISTERED
+
+
+async def _letter(the: Context, pushed: Pushed) -> bytes:
+    whole = json.dumps(await _whole(the, pushed), ensure_ascii=False)
+    return format_sse_event(data_str=whole, event="message.received", id=str(pushed.event_id))
+
+
+def _may_bring_letters(burst: Sequence[MailEvent]) -> bool:
+    """Also where an event may be missing: the feed was cut off, or the client is that slow."""
+    bring = (Event.DELIVERING, RESUMED)
+    return len(burst) >= QUEUE_LIMIT or any(event.type in bring for event in burst)
 
 
 async def _burst(news: asyncio.Queue[MailEvent], stop: asyncio.Event) -> list[MailEvent]:

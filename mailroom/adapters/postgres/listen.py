@@ -10,13 +10,12 @@ import psycopg
 import structlog
 from sqlalchemy import URL, make_url
 
-from mailroom.models.events import MailEvent
+from mailroom.models.events import QUEUE_LIMIT, RESUMED, MailEvent
 
 log = structlog.get_logger()
 
 RECONNECT_SECONDS = 1.0
 CONNECT_SECONDS = 2.0
-QUEUE_LIMIT = 1_000
 # A connection costs 10 ms, and a letter waits for its confirmation for less than that.
 LINGER_SECONDS = 60.0
 
@@ -32,6 +31,7 @@ class EventFeed:
         self._wanted = asyncio.Event()
         self._listening = asyncio.Event()
         self._deserted_at = 0.0
+        self._missed = False
 
     async def run(self) -> None:
         """Listens for subscribers until cancelled; a lost connection is made again."""
@@ -41,6 +41,7 @@ class EventFeed:
                 await self._listen()
             except psycopg.Error as error:
                 log.warning("event feed lost its connection", error=str(error))
+                self._missed = True
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
@@ -48,6 +49,9 @@ class EventFeed:
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
             await connection.execute("LISTEN mailroom")
             self._listening.set()
+            if self._missed:
+                self._missed = False
+                self._resume()
             try:
                 async for note in connection.notifies():
                     self._publish(MailEvent.model_validate_json(note.payload))
@@ -59,6 +63,14 @@ class EventFeed:
 
     def _is_deserted(self) -> bool:
         return not self._subscribers and time.monotonic() - self._deserted_at > LINGER_SECONDS
+
+    def _resume(self) -> None:
+        """Whoever shows what events tell of looks again."""
+        for whose, queues in self._subscribers.items():
+            event = MailEvent(id=0, owner=whose or "", message_id="", type=RESUMED)
+            for queue in queues:
+                with suppress(asyncio.QueueFull):
+                    queue.put_nowait(event)
 
     def _publish(self, event: MailEvent) -> None:
         for whose in (None, event.owner):

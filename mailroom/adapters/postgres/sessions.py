@@ -1,7 +1,7 @@
 """Sessions of agents: leases, and the letters that were pushed to them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import RowMapping, text
@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from mailroom.adapters.postgres.moments import THIS_MOMENT
 from mailroom.models.agent_mail import Priority, event_owner
 from mailroom.models.sessions import Confirmation, Confirmed, Presence, Pushed, Session
+
+NOTHING: Mapping[int, int] = {}
 
 
 class PostgresSessions:
@@ -65,15 +67,33 @@ class PostgresSessions:
         return Presence(address=address, sessions=tuple(sessions), **row)
 
     async def open(
-        self, session: str, address: str, most: int, *, by_priority: bool
+        self,
+        session: str,
+        address: str,
+        most: int,
+        *,
+        by_priority: bool,
+        sent: Mapping[int, int] = NOTHING,
     ) -> list[Pushed]:
         """What was pushed to a session of this address and not confirmed, in the order in which
-        it goes on."""
+        it goes on; without `sent`, events and their attempts."""
         statement = _OPEN_BY_PRIORITY if by_priority else _OPEN_BY_AGE
-        values = {"session_id": session, "address": address, "most": most}
+        values = {
+            "session_id": session,
+            "address": address,
+            "most": most,
+            "sent": list(sent),
+            "attempts": list(sent.values()),
+        }
         async with self._engine.connect() as connection:
             rows = (await connection.execute(statement, values)).mappings().all()
         return [_pushed(row) for row in rows]
+
+    async def still_open(self, session: str, events: Sequence[int]) -> list[int]:
+        """Those that are not confirmed."""
+        values = {"session_id": session, "events": list(events)}
+        async with self._engine.connect() as connection:
+            return [int(one) for one in await connection.scalars(_STILL_OPEN, values)]
 
     async def confirm(
         self, session: str, address: str, events: Sequence[int]
@@ -190,8 +210,16 @@ _OPEN = """
     JOIN sessions s ON s.session_id = e.session_id JOIN agent_mail m ON m.id = e.message_id
     WHERE e.session_id = :session_id AND s.address = :address AND e.confirmed_at IS NULL
       AND m.status NOT IN ('dead_letter', 'expired', 'discarded')
+      AND NOT EXISTS (
+          SELECT FROM unnest(CAST(:sent AS bigint[]), CAST(:attempts AS integer[]))
+                      AS known (event_id, attempt)
+          WHERE known.event_id = e.event_id AND known.attempt = e.attempt)
     ORDER BY {order} LIMIT :most
 """
+_STILL_OPEN = text("""
+    SELECT event_id FROM session_events
+    WHERE session_id = :session_id AND confirmed_at IS NULL AND event_id = ANY(:events)
+""")
 _OPEN_BY_PRIORITY = text(_OPEN.format(order="m.priority DESC, m.sent_at, m.number"))
 _OPEN_BY_AGE = text(_OPEN.format(order="m.sent_at, m.number"))
 # Letters are locked before what was pushed of them, and in one order, as steps of theirs do it:
