@@ -28,6 +28,7 @@ from mailroom.models.agent_mail import (
     Delivery,
     Event,
     Letter,
+    LetterOutcome,
     LetterState,
     Priority,
     event_owner,
@@ -114,11 +115,13 @@ async def send(
     sender = _sender(new, agent)
     letter_id = _id(sender, idempotency_key)
     try:
+        the.office.check(new)
         if how.dry_run:
             routed = await the.office.routed(new, sender, letter_id, datetime.now(UTC))
             return JSONResponse(plan_of(routed).model_dump(mode="json"))
         sent = await the.handover.on(
-            lambda: _sent(the, new, sender, letter_id, how.wait), SECONDS + how.wait
+            lambda: _sent(the, new, sender, letter_id, how.wait, again=bool(idempotency_key)),
+            SECONDS + how.wait,
         )
     except (Unsendable, QueueFull, Permanent) as error:
         raise _refused(error) from error
@@ -137,7 +140,10 @@ async def accept(the: Context, message: dict[str, JsonValue], queued_at: datetim
     await GivenLetters(the.office).accept(letter)
 
 
-async def _sent(the: Context, new: NewLetter, sender: str, letter_id: str, wait: float) -> Sent:
+async def _sent(
+    the: Context, new: NewLetter, sender: str, letter_id: str, wait: float, *, again: bool
+) -> Sent:
+    """`again`: it may have been sent before, and then nobody tells of it any more."""
     routed = await the.office.routed(new, sender, letter_id, datetime.now(UTC))
     applied = [sentence for each in routed for sentence in each.applied]
     if not wait:
@@ -149,10 +155,17 @@ async def _sent(the: Context, new: NewLetter, sender: str, letter_id: str, wait:
             for to in addresses
         ]
         letters = await the.office.send(routed)
-        await _told({letter.id for letter in letters}, queues, wait)
+        ids = {letter.id for letter in letters}
+        if again:
+            ids -= {one.id for one in await the.letters.outcomes(list(ids)) if _is_told(one)}
+        await _told(ids, queues, wait)
     found = await the.letters.outcomes([one.id for one in letters])
     outcomes = {one.id: SentLetter(**one.model_dump()) for one in found}
     return _answer(letters, outcomes, applied)
+
+
+def _is_told(outcome: LetterOutcome) -> bool:
+    return outcome.status is not LetterState.DELIVERING
 
 
 async def _told(
@@ -160,6 +173,8 @@ async def _told(
 ) -> None:
     """Until of each letter it is known what becomes of it, or the time is over."""
     left = set(letters)
+    if not left:
+        return
 
     async def hear(queue: asyncio.Queue[MailEvent]) -> None:
         while left:
@@ -168,9 +183,11 @@ async def _told(
                 left.discard(event.message_id)
 
     tasks = [asyncio.create_task(hear(queue)) for queue in queues]
-    _, pending = await asyncio.wait(tasks, timeout=seconds, return_when="FIRST_COMPLETED")
-    for task in pending:
-        task.cancel()
+    try:
+        await asyncio.wait(tasks, timeout=seconds, return_when="FIRST_COMPLETED")
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _answer(

@@ -63,7 +63,7 @@ class PostOffice:
         thread: str | None = None,
     ) -> list[Routed]:
         """A letter for each recipient, as the rules want it. Raises `Unsendable`."""
-        self.check_length(new)
+        self.check(new)
         recipients = await self.recipients(new.to, sender)
         thread = thread or await self.thread(new, letter_id)
         several = len(recipients) > 1
@@ -142,7 +142,12 @@ class PostOffice:
                 "until somebody reads them."
             )
 
-    def check_length(self, new: NewLetter) -> None:
+    def check(self, new: NewLetter) -> None:
+        """What is wrong with it whoever is known. Raises `Unsendable`."""
+        try:
+            recipient_of(new.to)
+        except ValueError as error:
+            raise Unsendable(_sentence(error)) from error
         most = self.agents.max_body_bytes
         if len(new.body.encode()) > most:
             raise TooLong(f"A letter's body may have {most:,} bytes at most.")

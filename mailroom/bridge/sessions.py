@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import uuid4
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from mailroom.bridge.agent_auth import Agent, AgentCaller, AgentRoute, session_token
@@ -15,11 +15,17 @@ from mailroom.bridge.post_office import Unsendable, sender_of
 from mailroom.bridge.problems import Problem
 from mailroom.models.agent_handling import Wishes
 from mailroom.models.base import Frozen
+from mailroom.models.new_letter import Channel
 from mailroom.models.sessions import Confirmed, Presence, Session
 
 router = APIRouter(tags=["sessions"], route_class=AgentRoute)
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"
+
+
+LARGEST = 2**63 - 1
+SessionId = Annotated[str, Path(pattern=NAME)]
+EventId = Annotated[int, Field(ge=1, le=LARGEST)]
 
 
 class NewSession(Frozen):
@@ -29,7 +35,7 @@ class NewSession(Frozen):
     address: str | None = Field(default=None, max_length=200)
     session_id: str | None = Field(default=None, pattern=NAME)
     daemon_id: str = Field(pattern=NAME)
-    channel: str | None = Field(default=None, max_length=200)
+    channel: Channel | None = None
     options: Wishes | None = Field(
         default=None, description="of this address, over what mailroom.toml says"
     )
@@ -56,7 +62,7 @@ class SessionList(BaseModel):
 
 
 class EventIds(Frozen):
-    event_ids: list[int] = Field(min_length=1, max_length=1000)
+    event_ids: list[EventId] = Field(min_length=1, max_length=1000)
 
 
 class Delivered(BaseModel):
@@ -85,7 +91,7 @@ async def register(new: NewSession, the: The, agent: Agent) -> Registered:
 
 
 @router.post("/sessions/{session_id}/heartbeat")
-async def heartbeat(session_id: str, the: The, agent: Agent) -> Alive:
+async def heartbeat(session_id: SessionId, the: The, agent: Agent) -> Alive:
     """Renews the lease; with the session's own token also one that ran out."""
     if agent.session_id != session_id:
         session = await the_session(the, agent, session_id)
@@ -119,7 +125,7 @@ async def _registered(
 
 
 @router.delete("/sessions/{session_id}", status_code=HTTPStatus.NO_CONTENT)
-async def unregister(session_id: str, the: The, agent: Agent) -> None:
+async def unregister(session_id: SessionId, the: The, agent: Agent) -> None:
     """Gives the lease back; a session that is gone already is no error."""
     session = await the.sessions.find(session_id)
     if session:
@@ -137,7 +143,7 @@ async def sessions(
 
 
 @router.get("/sessions/{session_id}")
-async def session(session_id: str, the: The, agent: Agent) -> Session:
+async def session(session_id: SessionId, the: The, agent: Agent) -> Session:
     return await the_session(the, agent, session_id)
 
 
@@ -148,14 +154,18 @@ async def presence(address: str, the: The, agent: Agent) -> Presence:
 
 
 @router.post("/sessions/{session_id}/events/{event_id}/confirm")
-async def confirm(session_id: str, event_id: int, the: The, agent: Agent) -> OneDelivered:
+async def confirm(
+    session_id: SessionId, event_id: Annotated[int, Path(ge=1, le=LARGEST)], the: The, agent: Agent
+) -> OneDelivered:
     """The session has the letter; false where it had been confirmed before."""
     delivered = await _confirmed(the, agent, session_id, [event_id])
     return OneDelivered(delivered=bool(delivered))
 
 
 @router.post("/sessions/{session_id}/confirm")
-async def confirm_several(session_id: str, events: EventIds, the: The, agent: Agent) -> Delivered:
+async def confirm_several(
+    session_id: SessionId, events: EventIds, the: The, agent: Agent
+) -> Delivered:
     found = await _confirmed(the, agent, session_id, events.event_ids)
     return Delivered(delivered=[one.id for one in found])
 

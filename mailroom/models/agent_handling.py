@@ -20,6 +20,8 @@ MOST_TOGETHER = 20
 MOST_RETRIES = 12
 """The pauses double: after twelve a pause of five minutes has become a week."""
 LONGEST_PAUSE = timedelta(days=30)
+LONGEST_CONFIRMATION = timedelta(minutes=1)
+"""That a client may ask for: a worker's slot is taken for that long by each of its letters."""
 
 
 class Overflow(StrEnum):
@@ -151,7 +153,7 @@ class Wishes(Frozen):
 
     retry: Retry | None = None
     offline_queue: OfflineQueue | None = None
-    delivery_timeout: Duration | None = None
+    delivery_timeout: Annotated[Length, within(LONGEST_CONFIRMATION)] | None = None
 
     def over(self, mailbox: Mailbox) -> Mailbox:
         given = {name: getattr(self, name) for name in self.model_fields_set}

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from mailroom.models.agent_mail import (
     INLINE_BYTES,
@@ -12,11 +12,13 @@ from mailroom.models.agent_mail import (
     Delivery,
     Letter,
     Priority,
-    Said,
+    no_nul,
 )
 from mailroom.models.base import Frozen
 from mailroom.models.spool import Theirs
 
+Words = Annotated[Theirs, AfterValidator(no_nul)]
+Channel = Annotated[Words, Field(max_length=200)]
 A_YEAR = 366 * 86_400
 
 
@@ -27,14 +29,14 @@ class NewLetter(Frozen):
 
     sender: str | None = Field(default=None, alias="from", max_length=MOST_ADDRESS)
     to: str = Field(max_length=MOST_ADDRESS)
-    subject: Annotated[Theirs, Field(max_length=MOST_SUBJECT)] = ""
-    body: Annotated[Said, Theirs] = ""
+    subject: Annotated[Words, Field(max_length=MOST_SUBJECT)] = ""
+    body: Words = ""
     priority: Priority = Priority.NORMAL
     delivery: Delivery = Delivery.AUTO
     ttl_seconds: float | None = Field(default=None, gt=0, le=A_YEAR)
-    reply_to: str | None = Field(default=None, max_length=64)
+    reply_to: Annotated[Words, Field(max_length=64)] | None = None
     pinned: bool = False
-    channel: str | None = Field(default=None, max_length=200)
+    channel: Channel | None = None
 
     @property
     def is_long(self) -> bool:

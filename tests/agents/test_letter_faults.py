@@ -1,18 +1,36 @@
 """Races, old tokens, hostile input, and letters that got stuck or came twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import timedelta
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
-from agent_world import OVERSEER, registered
+from agent_world import OVERSEER, online, reaches, registered, send
 from house import House
 from letters_world import Post, post_on
 from sqlalchemy import URL, text
+from temporalio import activity
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import Worker
 from world import eventually
 
-from mailroom.models.agent_mail import Channel, LetterState
+from activities.drain_mailbox import DrainMailbox
+from activities.reach import Reach
+from mailroom.bridge.app import create_app
+from mailroom.bridge.handover import Handover
+from mailroom.local import serving
+from mailroom.models.agent_config import AgentsSection
+from mailroom.models.agent_handling import Mailbox
+from mailroom.models.agent_mail import Channel, Drained, DrainInput, Letter, LetterState
+from mailroom.models.new_letter import NewLetter
+from mailroom.ports import Permanent, Transient
+from workflows.mailbox_drain import MailboxDrainWorkflow
+from workflows.sandbox import sandbox
 
 pytestmark = pytest.mark.xdist_group("agents")
 
@@ -159,3 +177,290 @@ async def test_a_drain_does_not_hasten_retries(post: Post, marker: str) -> None:
     await post.online(address)
     found = await post.letters.waiting(address, 9, by_priority=True)
     assert [each.id for each in found] == [failed, queued]
+
+
+# Event streams
+
+
+async def test_a_stream_shows_more_letters_than_it_asks_for_at_once(
+    post: Post, office: httpx.AsyncClient, marker: str
+) -> None:
+    address, numbers = f"{marker}/worker", [str(n) for n in range(120)]
+    letters = [await post.letter(address, LetterState.DELIVERING, subject=n) for n in numbers]
+    async with online(office, address, confirms=False) as desk:
+        await post.letters.push(address, letters, all_sessions=False)
+        await desk.has(*numbers)
+        await post.letters.push(address, letters[:1], all_sessions=False)
+        await eventually(lambda: is_true(desk.subjects == [*numbers, "0"]))
+
+
+async def is_true(condition: bool) -> bool:
+    return condition
+
+
+async def test_what_was_pushed_while_nobody_listened_is_shown(
+    post: Post, office: httpx.AsyncClient, marker: str
+) -> None:
+    """The connection that tells of events breaks; what came meanwhile is looked for."""
+    address = f"{marker}/worker"
+    letter = await post.letter(address, LetterState.DELIVERING, subject="unheard of")
+    async with online(office, address, confirms=False) as desk:
+        await post.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'"
+        )
+        await post.letters.push(address, [letter], all_sessions=False)
+        await desk.has("unheard of")
+    assert "feed.resumed" not in str(desk.told)
+
+
+async def test_a_letter_whose_text_is_lost_does_not_hold_up_others(
+    post: Post, office: httpx.AsyncClient, marker: str
+) -> None:
+    address = f"{marker}/worker"
+    async with online(office, address) as desk:
+        lost = await post.letter(address, subject="lost", body=None, blob="0" * 64)
+        other = await post.letter(address, subject="other")
+        await post.letters.push(address, [lost, other], all_sessions=False)
+        await desk.has("lost", "other")
+
+
+# Hostile input
+
+
+async def test_what_the_store_can_not_hold_is_refused_or_left_out(
+    office: httpx.AsyncClient, marker: str
+) -> None:
+    async with online(office, f"{marker}/worker") as desk:
+        own = {**desk.headers, "Content-Type": "application/json"}
+        for channel in ("a\0b", "a\ud800b"):
+            said = dict.fromkeys(("subject", "body", "channel"), channel)
+            body = json.dumps({"to": desk.address, **said})
+            sent = await office.post("/mail?wait=10", content=body, headers=own)
+            assert (sent.status_code, sent.json()["status"]) == (201, "delivered")
+            body = json.dumps({"to": desk.address, "reply_to": channel})
+            assert (await office.post("/mail", content=body, headers=own)).status_code == 422
+            body = json.dumps({"daemon_id": "d", "channel": channel})
+            assert (await office.post("/sessions", content=body, headers=own)).status_code == 201
+        path = f"/sessions/{desk.session_id}"
+        for wrong in (f"{path}/events/{10**30}/confirm", f"{path}/events/-1/confirm"):
+            assert (await office.post(wrong, headers=own)).status_code == 422
+        many = {"event_ids": [10**30]}
+        assert (await office.post(f"{path}/confirm", json=many, headers=own)).status_code == 422
+        for name in ("%00", "a%00b", "%F0%9F%98%80", "x" * 5_000):
+            for method, rest in (("GET", ""), ("GET", "/events"), ("DELETE", "")):
+                answer = await office.request(method, f"/sessions/{name}{rest}", headers=own)
+                assert answer.status_code in (404, 422), (name, answer.text)
+            answer = await office.post(f"/sessions/{name}/heartbeat", headers=own)
+            assert answer.status_code in (404, 422)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '{"to": ' + '{"a":' * 50_000,
+        '{"to": "mayor/", "ttl_seconds": NaN}',
+        '{"to": "mayor/", "ttl_seconds": 1e999}',
+        '{"to": "mayor/", "subject": "' + "x" * 1_000_000 + '"}',
+        '{"to": ["mayor/"]}',
+        '{"to": "*/*"}',
+        '{"to": "rig//worker"}',
+        '{"to": "rig/../mayor"}',
+        '{"to": "mayor/\\u0000"}',
+        '{"to": "\\u212aing/"}',
+        b"\xff\xfe",
+    ],
+    ids=range(12),
+)
+async def test_no_letter_is_made_of_this(office: httpx.AsyncClient, content: str | bytes) -> None:
+    headers = {**OVERSEER, "Content-Type": "application/json"}
+    answer = await office.post("/mail", content=content, headers=headers)
+    assert answer.status_code in (400, 413, 422), answer.text
+
+
+async def test_what_has_no_form_is_refused_while_the_store_is_away(agents_house: House) -> None:
+    """Not kept for later with a 201, and then a dead letter of the spool."""
+    handover = Handover(agents_house.context.handover.spool)
+    handover.way.close("Temporal can't be reached.")
+    app = create_app(replace(agents_house.context, handover=handover))
+    listener = serving.bound_socket("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with serving.served(app, listener), httpx.AsyncClient(base_url=url) as http:
+        kept = await http.post("/mail", json={"to": "mayor/"}, headers=OVERSEER)
+        assert kept.json()["spooled"]
+        no_address = await http.post("/mail", json={"to": "a b"}, headers=OVERSEER)
+        assert no_address.status_code == 422
+        too_long = {"to": "mayor/", "body": "x" * 1_100_000}
+        assert (await http.post("/mail", json=too_long, headers=OVERSEER)).status_code == 413
+
+
+async def test_a_client_can_not_keep_a_worker_busy_for_long(
+    office: httpx.AsyncClient, marker: str
+) -> None:
+    new = {
+        "address": f"{marker}/worker",
+        "daemon_id": "d",
+        "options": {"delivery_timeout": "1h"},
+    }
+    assert (await office.post("/sessions", json=new, headers=OVERSEER)).status_code == 422
+
+
+# Letters that came late, died, or were handed over with others
+
+
+async def test_a_letter_that_is_held_back_beyond_its_end_expires(
+    agents_house: House, office: httpx.AsyncClient, marker: str
+) -> None:
+    address = f"patient/{marker}"
+    async with online(office, address) as desk:
+        sent = await send(office, address, ttl_seconds=600)
+        await agents_house.skip(minutes=61)
+        await reaches(agents_house, sent["id"], "expired")
+        assert desk.subjects == []
+
+
+async def test_a_letter_that_comes_too_late_is_not_delivered(
+    agents_house: House, office: httpx.AsyncClient, marker: str
+) -> None:
+    """Out of the spool, or because no worker was there."""
+    async with online(office, f"{marker}/worker") as desk:
+        new = NewLetter(to=desk.address, subject="stale", ttl_seconds=60)
+        ago = datetime.now(UTC) - timedelta(hours=1)
+        office_ = agents_house.context.office
+        [routed] = await office_.routed(new, "mayor/", uuid4().hex, ago)
+        [letter] = await office_.send([routed])
+        await reaches(agents_house, letter.id, "expired")
+        assert desk.subjects == []
+
+
+async def test_a_dead_letter_stays_dead_in_its_workflows_next_run(
+    dev_house: House, marker: str
+) -> None:
+    house, address = dev_house, f"{marker}/worker"
+    await house.context.known_agents.remember([address])
+    new, post_office = NewLetter(to=address), house.context.office
+    async with house.at_work():
+        [letter] = await post_office.send(
+            await post_office.routed(new, "mayor/", uuid4().hex, datetime.now(UTC))
+        )
+        await reaches(house, letter.id, "queued")
+        handle = house.client.get_workflow_handle(f"agent-mail/{letter.id}")
+        first = (await handle.describe()).run_id
+        await handle.signal("bury", "Put aside.")
+        await reaches(house, letter.id, "dead_letter")
+        for _ in range(600):
+            await handle.signal("bury", "Again.")
+
+        async def runs_anew() -> bool:
+            return (await handle.describe()).run_id != first
+
+        await eventually(runs_anew)
+        assert (await handle.query("status"))["state"] == "dead_letter"
+        await house.context.sessions.register(marker, address, "daemon", None, LEASE)
+        assert await house.context.sessions.open(marker, address, 9, by_priority=True) == []
+        await handle.signal("replay")
+        await eventually(lambda: is_pushed(house, marker, address))
+
+
+async def is_pushed(house: House, session: str, address: str) -> bool:
+    return bool(await house.context.sessions.open(session, address, 9, by_priority=True))
+
+
+async def test_a_drain_that_is_asked_again_and_again_begins_a_new_history(
+    dev_house: House, marker: str
+) -> None:
+    """Temporal ends a workflow that is signalled more than 10,000 times."""
+    client, asked = dev_house.client, 0
+    handle = client.get_workflow_handle(marker)
+
+    @activity.defn(name="drain_mailbox")
+    async def drain_mailbox(request: DrainInput) -> Drained:
+        nonlocal asked
+        asked += 1
+        if asked < 120:
+            await handle.signal("again", False)
+        return Drained(processed=asked)
+
+    async with Worker(
+        client,
+        task_queue=marker,
+        workflows=[MailboxDrainWorkflow],
+        activities=[drain_mailbox],
+        workflow_runner=sandbox(),
+    ):
+        started = await client.start_workflow(
+            MailboxDrainWorkflow.run, DrainInput(address="rig/a"), id=marker, task_queue=marker
+        )
+        assert (await started.result()).processed == 120
+    first = client.get_workflow_handle(marker, run_id=started.first_execution_run_id)
+    status = (await first.describe()).status
+    assert status is not None
+    assert status.name == "CONTINUED_AS_NEW"
+
+
+@dataclass
+class Fakes:
+    """Ways to an agent that fail for some subjects, and what letters' workflows are told."""
+
+    fails: dict[str, Exception] = field(default_factory=dict)
+    taken: list[str] = field(default_factory=list)
+    told: list[tuple[str, str]] = field(default_factory=list)
+
+    async def deliver(self, *args: Any) -> None:
+        """A webhook's letters, or a command's one."""
+        letters: list[Letter] = next(
+            ([each] if isinstance(each, Letter) else list(each))
+            for each in args
+            if isinstance(each, Letter) or (each and isinstance(each[0], Letter))
+        )
+        for each in letters:
+            if each.subject in self.fails:
+                raise self.fails[each.subject]
+        self.taken += [each.subject for each in letters]
+
+    async def tell_letter(self, letter: str, news: str, *args: str) -> None:
+        self.told.append((letter, news))
+
+    async def first_alive(self, names: Sequence[str]) -> str | None:
+        return None
+
+
+async def drained(post: Post, box: Mailbox, fakes: Any) -> None:
+    agents = AgentsSection(mailboxes=(box,))
+    reach = Reach(fakes, fakes, fakes, fakes, {"SECRET": "s"})
+
+    class Boxes:
+        async def of(self, address: str) -> Mailbox:
+            return agents.for_address(address)
+
+    drain = DrainMailbox(post.letters, fakes, reach, fakes, Boxes(), agents)
+    await ActivityEnvironment().run(drain.drain_mailbox, DrainInput(address=box.address))
+
+
+async def test_a_command_does_not_get_again_what_it_took(post: Post, marker: str) -> None:
+    address = f"{marker}/worker"
+    letters = [await post.letter(address, subject=each) for each in ("one", "two", "three")]
+    fakes = Fakes({"two": Transient("It failed.")})
+    await drained(post, Mailbox(address=address, command=("take",)), fakes)
+    assert fakes.taken == ["one"]
+    assert fakes.told == [(letters[0], "delivered"), (letters[1], "unanswered_by")]
+
+
+async def test_one_letter_that_is_refused_takes_no_others_with_it(post: Post, marker: str) -> None:
+    address = f"{marker}/worker"
+    letters = [await post.letter(address, subject=each) for each in ("one", "bad", "three")]
+    fakes = Fakes({"bad": Permanent("It is refused.")})
+    box = Mailbox(address=address, webhook="https://hook.example/", webhook_secret_env="SECRET")
+    await drained(post, box, fakes)
+    assert fakes.taken == ["one", "three"]
+    assert (letters[1], "unanswered_by") in fakes.told
+    assert await post.letters.state(letters[2]) is LetterState.DELIVERED
+
+
+async def test_what_is_sent_again_is_not_waited_for(office: httpx.AsyncClient, marker: str) -> None:
+    keyed = {**OVERSEER, "Idempotency-Key": marker}
+    async with online(office, f"{marker}/worker") as desk:
+        await send(office, desk.address, headers=keyed, wait=10)
+        async with asyncio.timeout(5):
+            again = await send(office, desk.address, headers=keyed, wait=30)
+        assert again["status"] == "delivered"
