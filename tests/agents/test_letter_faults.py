@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from agent_world import OVERSEER, online, reaches, registered, send
-from house import House
+from house import House, another_database
 from letters_world import Post, post_on
 from sqlalchemy import URL, text
 from temporalio import activity
@@ -37,8 +37,16 @@ pytestmark = pytest.mark.xdist_group("agents")
 LEASE = timedelta(hours=1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def post(database: URL) -> AsyncIterator[Post]:
+    """A store that nobody else works on."""
+    async with post_on(await another_database(database, "faults")) as post:
+        yield post
+
+
+@pytest.fixture
+async def shared(database: URL) -> AsyncIterator[Post]:
+    """The store of the house."""
     async with post_on(database) as post:
         yield post
 
@@ -183,14 +191,14 @@ async def test_a_drain_does_not_hasten_retries(post: Post, marker: str) -> None:
 
 
 async def test_a_stream_shows_more_letters_than_it_asks_for_at_once(
-    post: Post, office: httpx.AsyncClient, marker: str
+    shared: Post, office: httpx.AsyncClient, marker: str
 ) -> None:
     address, numbers = f"{marker}/worker", [str(n) for n in range(120)]
-    letters = [await post.letter(address, LetterState.DELIVERING, subject=n) for n in numbers]
+    letters = [await shared.letter(address, LetterState.DELIVERING, subject=n) for n in numbers]
     async with online(office, address, confirms=False) as desk:
-        await post.letters.push(address, letters, all_sessions=False)
+        await shared.letters.push(address, letters, all_sessions=False)
         await desk.has(*numbers)
-        await post.letters.push(address, letters[:1], all_sessions=False)
+        await shared.letters.push(address, letters[:1], all_sessions=False)
         await eventually(lambda: is_true(desk.subjects == [*numbers, "0"]))
 
 
@@ -199,28 +207,29 @@ async def is_true(condition: bool) -> bool:
 
 
 async def test_what_was_pushed_while_nobody_listened_is_shown(
-    post: Post, office: httpx.AsyncClient, marker: str
+    shared: Post, office: httpx.AsyncClient, marker: str
 ) -> None:
     """The connection that tells of events breaks; what came meanwhile is looked for."""
     address = f"{marker}/worker"
-    letter = await post.letter(address, LetterState.DELIVERING, subject="unheard of")
+    letter = await shared.letter(address, LetterState.DELIVERING, subject="unheard of")
     async with online(office, address, confirms=False) as desk:
-        await post.run(
+        await shared.run(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'"
         )
-        await post.letters.push(address, [letter], all_sessions=False)
+        await shared.letters.push(address, [letter], all_sessions=False)
         await desk.has("unheard of")
     assert "feed.resumed" not in str(desk.told)
 
 
 async def test_a_letter_whose_text_is_lost_does_not_hold_up_others(
-    post: Post, office: httpx.AsyncClient, marker: str
+    shared: Post, office: httpx.AsyncClient, marker: str
 ) -> None:
     address = f"{marker}/worker"
+    away: dict[str, Any] = {"subject": "lost", "body": None, "blob": "0" * 64}
+    lost = await shared.letter(address, LetterState.DELIVERING, **away)
+    other = await shared.letter(address, LetterState.DELIVERING, subject="other")
     async with online(office, address) as desk:
-        lost = await post.letter(address, subject="lost", body=None, blob="0" * 64)
-        other = await post.letter(address, subject="other")
-        await post.letters.push(address, [lost, other], all_sessions=False)
+        await shared.letters.push(address, [lost, other], all_sessions=False)
         await desk.has("lost", "other")
 
 
@@ -356,8 +365,11 @@ async def test_a_dead_letter_stays_dead_in_its_workflows_next_run(
 
         await eventually(runs_anew)
         assert (await handle.query("status"))["state"] == "dead_letter"
+        tried = [
+            line.type for line in await house.context.letter_views.timeline(letter.id, address)
+        ]
+        assert tried.count("message.queued") == 1
         await house.context.sessions.register(marker, address, "daemon", None, LEASE)
-        assert await house.context.sessions.open(marker, address, 9, by_priority=True) == []
         await handle.signal("replay")
         await eventually(lambda: is_pushed(house, marker, address))
 
