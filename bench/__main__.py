@@ -86,27 +86,30 @@ async def stack(
             sys.executable, "-m", "mailroom.cli.main", "dev", "--no-samples",
             env=env, stdout=log, stderr=log,
         )  # fmt: skip
-    url = f"http://127.0.0.1:{env['MAILROOM_PORT']}"
-    async with httpx.AsyncClient(timeout=60) as http:
-        await until_healthy(http, url, process)
-        senders = worlds.Senders(int(env["MAILROOM_SMTP_PORT"]))
-        secret = (folder / "webhook-secret").read_text().strip()
-        port = int(env["MAILROOM_PORT"])
-        owner = worlds.Owner(Webhook(secret), port, "/orchestrator/sms-response")
-        yield Stack(
-            process=psutil.Process(process.pid),
-            postgres=psutil.Process(_postmaster(folder)),
-            temporal=f"127.0.0.1:{env['MAILROOM_TEMPORAL_PORT']}",
-            port=port,
-            token=(folder / "token").read_text().strip(),
-            senders=senders,
-            owner=owner,
-            world=world,
-        )
-        owner.close()
-        await senders.close()
-    process.terminate()
-    await process.wait()
+    try:
+        url = f"http://127.0.0.1:{env['MAILROOM_PORT']}"
+        async with httpx.AsyncClient(timeout=60) as http:
+            await until_healthy(http, url, process)
+            senders = worlds.Senders(int(env["MAILROOM_SMTP_PORT"]))
+            secret = (folder / "webhook-secret").read_text().strip()
+            port = int(env["MAILROOM_PORT"])
+            owner = worlds.Owner(Webhook(secret), port, "/orchestrator/sms-response")
+            yield Stack(
+                process=psutil.Process(process.pid),
+                postgres=psutil.Process(_postmaster(folder)),
+                temporal=f"127.0.0.1:{env['MAILROOM_TEMPORAL_PORT']}",
+                port=port,
+                token=(folder / "token").read_text().strip(),
+                senders=senders,
+                owner=owner,
+                world=world,
+            )
+            owner.close()
+            await senders.close()
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
 
 
 def _postmaster(folder: Path) -> int:
