@@ -309,7 +309,7 @@ def _letters(adapters: Adapters, say: Say, settings: Settings) -> list[Callable[
             letters, adapters.feed, reach, flows, mailboxes, partial(run_hooks, agents.hooks)
         ).deliver_letter,
         DrainMailbox(letters, adapters.feed, reach, flows, mailboxes, agents).drain_mailbox,
-        ScanMailboxes(letters, PostgresSessions(write), flows, agents).scan_mailboxes,
+        ScanMailboxes(letters, PostgresSessions(write), flows, reach, agents).scan_mailboxes,
         *_settling(SettleLetter(letters)),
         NudgeAgain(letters, reach, mailboxes).nudge_again,
         TellOverseer(say, adapters.owners, agents.overseer_owner, beads_of(agents)).tell_overseer,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mailroom.models.agent_handling import Mailbox
 from mailroom.models.agent_mail import Channel, Letter
 from mailroom.models.nudges import batch_line, nudge_line, read_command
-from mailroom.ports import Blobs, LetterCommands, LetterWebhooks, Nudges, Permanent
+from mailroom.ports import Blobs, LetterCommands, LetterWebhooks, Nudges, Permanent, Transient
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,20 @@ class Reach:
     async def terminal(self, mailbox: Mailbox) -> str | None:
         """The tmux session that is alive, if one is."""
         return await self.nudges.first_alive(mailbox.tmux_sessions)
+
+    async def reachable(self, mailboxes: Sequence[Mailbox]) -> list[str]:
+        """Addresses of those that take letters without a session, or can be told of them."""
+        try:
+            alive = await self.nudges.alive(
+                {each for box in mailboxes for each in box.tmux_sessions}
+            )
+        except Transient:
+            alive = set()
+        return [
+            box.address
+            for box in mailboxes
+            if box.webhook or box.command or not alive.isdisjoint(box.tmux_sessions)
+        ]
 
     async def interrupt(self, terminal: str, letter: Letter) -> None:
         line = nudge_line(letter.sender, letter.subject, letter.id, letter.priority)

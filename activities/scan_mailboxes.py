@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
+from activities.reach import Reach
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_mail import ScanInput
 from mailroom.ports import AgentSessions, LetterFlows, LetterStore
@@ -16,6 +17,7 @@ class ScanMailboxes:
     letters: LetterStore
     sessions: AgentSessions
     flows: LetterFlows
+    reach: Reach
     agents: AgentsSection
 
     @activity.defn
@@ -26,7 +28,8 @@ class ScanMailboxes:
             return
         ready = await self.sessions.ready(request.priorities, MOST)
         unnotified = await self.sessions.waiting_addresses(request.priorities, MOST)
-        for address in dict.fromkeys((*ready, *unnotified)):
+        boxes = [self.agents.for_address(each) for each in unnotified]
+        for address in dict.fromkeys((*ready, *await self.reach.reachable(boxes))):
             await self.flows.drain(address)
 
     async def tell_rested(self) -> None:

@@ -420,6 +420,9 @@ class Nudges(Protocol):
 
     async def first_alive(self, names: Sequence[str]) -> str | None: ...
 
+    async def alive(self, names: Collection[str]) -> set[str]:
+        """Those of these that are there. Raises `Transient`."""
+
     async def nudge(self, session: str, line: str) -> None:
         """Types a line and sees to it that it was submitted."""
 

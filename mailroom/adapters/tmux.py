@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -46,6 +46,10 @@ class Tmux:
         """
         alive = await self._server.sessions()
         return next((name for name in names if name in alive), None)
+
+    async def alive(self, names: Collection[str]) -> set[str]:
+        """Those of these that are whole names of sessions. Raises `Transient`."""
+        return set(names) & set(await self._server.sessions())
 
     async def nudge(self, session: str, line: str) -> None:
         """Types one line into the active pane and submits it. Raises `Transient` where it can't

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,12 +21,21 @@ from world import eventually
 
 from activities.drain_mailbox import DrainMailbox
 from activities.reach import Reach
+from activities.scan_mailboxes import ScanMailboxes
 from mailroom.bridge.app import create_app
 from mailroom.bridge.handover import Handover
 from mailroom.local import serving
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_handling import Mailbox
-from mailroom.models.agent_mail import Channel, Drained, DrainInput, Letter, LetterState
+from mailroom.models.agent_mail import (
+    Channel,
+    Drained,
+    DrainInput,
+    Letter,
+    LetterState,
+    Priority,
+    ScanInput,
+)
 from mailroom.models.new_letter import NewLetter
 from mailroom.ports import Permanent, Transient
 from workflows.mailbox_drain import MailboxDrainWorkflow
@@ -476,3 +485,50 @@ async def test_what_is_sent_again_is_not_waited_for(office: httpx.AsyncClient, m
         async with asyncio.timeout(5):
             again = await send(office, desk.address, headers=keyed, wait=30)
         assert again["status"] == "delivered"
+
+
+# What grows, and what is done for nothing
+
+
+async def test_what_was_confirmed_does_not_stay_as_long_as_its_session(
+    post: Post, marker: str
+) -> None:
+    address = f"{marker}/worker"
+    session, _ = await pushed(post, address, 2)
+    first, _ = events = await post.sessions.open(session, address, 9, by_priority=True)
+    assert await post.sessions.confirm(session, address, [each.event_id for each in events])
+    await post.run(
+        "UPDATE session_events SET confirmed_at = now() - interval '2h' WHERE event_id = :id",
+        id=first.event_id,
+    )
+    await post.sessions.clean(LEASE)
+    assert await post.sessions.confirm(session, address, [first.event_id]) is None
+    assert await post.sessions.find(session)
+
+
+async def test_a_scan_leaves_alone_whom_nothing_reaches(post: Post, marker: str) -> None:
+    """A workflow for each would begin with every scan, for as long as a letter waits."""
+    hooked, nobody, typing, online_ = (f"{marker}/{each}" for each in ("hook", "no", "tmux", "on"))
+    for each in (hooked, nobody, typing, online_):
+        await post.letter(each)
+    await post.online(online_)
+    fakes = Scanned(alive_ones={typing.replace("/", "-")})
+    box = Mailbox(address=hooked, webhook="https://hook.example/", webhook_secret_env="SECRET")
+    agents = AgentsSection(mailboxes=(box,))
+    reach = Reach(fakes, fakes, fakes, fakes, {})  # type: ignore[arg-type]
+    scan = ScanMailboxes(post.letters, post.sessions, fakes, reach, agents)
+    wanted = ScanInput(priorities=tuple(Priority))
+    await ActivityEnvironment().run(scan.scan_mailboxes, wanted)
+    assert {each for each in fakes.drained if marker in each} == {hooked, typing, online_}
+
+
+@dataclass
+class Scanned(Fakes):
+    alive_ones: set[str] = field(default_factory=set)
+    drained: list[str] = field(default_factory=list)
+
+    async def alive(self, names: Collection[str]) -> set[str]:
+        return self.alive_ones & set(names)
+
+    async def drain(self, address: str, *, gathers: bool = False) -> None:
+        self.drained.append(address)

@@ -144,6 +144,12 @@ session_events = Table(
         "event_id",
         postgresql_where=text("confirmed_at IS NULL"),
     ),
+    Index("session_events_session", "session_id"),
+    Index(
+        "session_events_confirmed",
+        "confirmed_at",
+        postgresql_where=text("confirmed_at IS NOT NULL"),
+    ),
 )
 
 delivery_confirmations = Table(

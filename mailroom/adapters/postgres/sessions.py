@@ -119,8 +119,8 @@ class PostgresSessions:
         return Confirmation.model_validate(dict(row)) if row else None
 
     async def clean(self, kept: timedelta) -> list[tuple[str, str]]:
-        """Removes leases that have run out and confirmations that are older; the sessions that
-        ended, with their addresses."""
+        """Removes leases that have run out, and confirmations that are older with what was
+        confirmed; the sessions that ended, with their addresses."""
         async with self._engine.connect() as connection:
             rows = (await connection.execute(_CLEAN, {"kept": kept})).all()
         return [(str(row.session_id), str(row.address)) for row in rows]
@@ -132,7 +132,8 @@ class PostgresSessions:
             return [str(one) for one in await connection.scalars(_READY, values)]
 
     async def waiting_addresses(self, priorities: Sequence[Priority], most: int) -> list[str]:
-        """Addresses for which letters of these priorities wait that nobody was told of."""
+        """Addresses for which letters of these priorities wait that nobody was told of; of more
+        than `most` any, so that none is passed over for ever."""
         values = {"ranks": [one.rank for one in priorities], "most": most}
         async with self._engine.connect() as connection:
             return [str(one) for one in await connection.scalars(_UNNOTIFIED, values)]
@@ -265,6 +266,10 @@ _CONFIRMATION = text("""
 _CLEAN = text(f"""
     WITH old AS (
         DELETE FROM delivery_confirmations WHERE delivered_at < now() - CAST(:kept AS interval)
+    ), taken AS (
+        DELETE FROM session_events e WHERE confirmed_at < now() - CAST(:kept AS interval)
+          AND EXISTS (SELECT FROM sessions s
+                      WHERE s.session_id = e.session_id AND s.expires_at >= now())
     ), ended AS (
         DELETE FROM sessions WHERE expires_at < now() RETURNING session_id, address
     ), told AS (
@@ -283,7 +288,9 @@ _READY = text("""
     LIMIT :most
 """)
 _UNNOTIFIED = text("""
-    SELECT DISTINCT "to" FROM agent_mail
-    WHERE status = 'queued' AND waits AND notified_at IS NULL AND priority = ANY(:ranks)
-    LIMIT :most
+    SELECT "to"
+    FROM (SELECT DISTINCT "to" FROM agent_mail
+          WHERE status = 'queued' AND waits AND notified_at IS NULL AND priority = ANY(:ranks))
+         AS addresses
+    ORDER BY random() LIMIT :most
 """)
