@@ -306,7 +306,13 @@ def _letters(adapters: Adapters, say: Say, settings: Settings) -> list[Callable[
     )
     return [
         DeliverLetter(
-            letters, adapters.feed, reach, flows, mailboxes, partial(run_hooks, agents.hooks)
+            letters,
+            adapters.feed,
+            reach,
+            flows,
+            mailboxes,
+            partial(run_hooks, agents.hooks),
+            agents.enable_priority_processing,
         ).deliver_letter,
         DrainMailbox(letters, adapters.feed, reach, flows, mailboxes, agents).drain_mailbox,
         ScanMailboxes(letters, PostgresSessions(write), flows, reach, agents).scan_mailboxes,

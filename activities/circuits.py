@@ -7,14 +7,11 @@ from mailroom.models.breaker import Circuit, Try, may_try
 from mailroom.ports import LetterStore
 
 
-async def may_try_now(letters: LetterStore, mailbox: Mailbox, circuit: Circuit) -> bool:
-    """Of several that ask while a circuit is half open, one may."""
+async def may_try_now(letters: LetterStore, mailbox: Mailbox, circuit: Circuit) -> Try:
+    """Of several that ask while a circuit is half open, one gets PROBE."""
     terms = mailbox.breaker
-    match may_try(circuit, datetime.now(UTC), terms):
-        case Try.YES:
-            return True
-        case Try.PROBE:
-            seconds = terms.probe_within.total_seconds()
-            return await letters.claim_probe(mailbox.address, seconds)
-        case Try.NO:
-            return False
+    verdict = may_try(circuit, datetime.now(UTC), terms)
+    if verdict is not Try.PROBE:
+        return verdict
+    seconds = terms.probe_within.total_seconds()
+    return Try.PROBE if await letters.claim_probe(mailbox.address, seconds) else Try.NO

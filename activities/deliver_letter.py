@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
-from activities.circuits import may_try_now
 from activities.confirmations import confirmed
 from activities.reach import Reach
 from mailroom.models.agent_handling import Mailbox, Overflow, Sessions
@@ -28,7 +27,6 @@ from mailroom.models.agent_mail import (
     event_owner,
     retry_pause,
 )
-from mailroom.models.breaker import Circuit
 from mailroom.models.events import MailEvent
 from mailroom.models.strategies import Notification
 from mailroom.ports import (
@@ -40,7 +38,6 @@ from mailroom.ports import (
     Transient,
 )
 
-ALWAYS = 1_000_000_000
 Hooks = Callable[[Letter], Awaitable[None]]
 
 
@@ -52,6 +49,7 @@ class DeliverLetter:
     flows: LetterFlows
     mailboxes: AgentMailboxes
     hooks: Hooks
+    by_priority: bool = True
 
     @activity.defn
     async def deliver_letter(self, request: DeliverInput) -> Attempt:
@@ -96,10 +94,8 @@ class _One:
             placed = await self.placed(terminal)
             if placed.state in ENDED:
                 return _over(placed.state)
-            if why := await self.why_not_now(placed):
+            if why := self.why_not_now(placed):
                 return await self.queued(why)
-            if placed.failures >= self.mailbox.breaker.failures:
-                placed = await self.placed(terminal, circuit_opens=ALWAYS)
             if terminal:
                 return await self.interrupted(terminal, placed)
             if placed.events:
@@ -108,7 +104,7 @@ class _One:
             return await self.arrived(channel)
         return await self.queued(None)
 
-    async def placed(self, terminal: str | None, circuit_opens: int | None = None) -> Placed:
+    async def placed(self, terminal: str | None) -> Placed:
         return await self.by.letters.place(
             Placing(
                 letter=self.request.letter,
@@ -117,7 +113,8 @@ class _One:
                 push=terminal is None,
                 trying=terminal is not None,
                 all_sessions=self.mailbox.sessions is Sessions.ALL,
-                circuit_opens=circuit_opens or self.mailbox.breaker.failures,
+                by_priority=self.by.by_priority,
+                circuit_opens=self.mailbox.breaker.failures,
             )
         )
 
@@ -128,20 +125,13 @@ class _One:
         reason = "Its time was over before it could be delivered."
         return _over(await self.move(LetterState.EXPIRED, Event.EXPIRED, reason=reason))
 
-    async def why_not_now(self, placed: Placed) -> str | None:
+    def why_not_now(self, placed: Placed) -> str | None:
+        """With an open circuit the drain decides when it is tried, in order."""
         if placed.paused:
             return "Processing is switched off."
-        if placed.failures < self.mailbox.breaker.failures or await self.may_try(placed):
-            return None
-        return "The recipient failed again and again; it is left alone for a while."
-
-    async def may_try(self, placed: Placed) -> bool:
-        circuit = Circuit(
-            failures=placed.failures,
-            opened_at=placed.opened_at,
-            probing_since=placed.probing_since,
-        )
-        return await may_try_now(self.by.letters, self.mailbox, circuit)
+        if placed.failures >= self.mailbox.breaker.failures:
+            return "The recipient failed again and again; it is left alone for a while."
+        return None
 
     async def interrupted(self, terminal: str, placed: Placed) -> Attempt:
         """A letter that was read meanwhile interrupts nobody, and none does so twice."""

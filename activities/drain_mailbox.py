@@ -21,6 +21,7 @@ from mailroom.models.agent_mail import (
     Waiting,
     event_owner,
 )
+from mailroom.models.breaker import Try
 from mailroom.models.events import MailEvent
 from mailroom.models.strategies import Notification
 from mailroom.ports import (
@@ -48,15 +49,19 @@ class DrainMailbox:
         circuit = await self.letters.circuit(mailbox.address)
         if not await self.letters.enabled():
             return Drained()
-        if not await may_try_now(self.letters, mailbox, circuit):
+        verdict = await may_try_now(self.letters, mailbox, circuit)
+        if verdict is Try.NO:
             return Drained()
-        return await _Drain(self, mailbox).done()
+        # A half open circuit lets one letter through; if it arrives, the others follow.
+        together = 1 if verdict is Try.PROBE else mailbox.batch.size
+        return await _Drain(self, mailbox, together).done()
 
 
 @dataclass
 class _Drain:
     by: DrainMailbox
     mailbox: Mailbox
+    together: int
     id: str = field(default_factory=lambda: uuid4().hex)
     processed: int = 0
     tried: list[str] = field(default_factory=list)
@@ -78,7 +83,7 @@ class _Drain:
     async def next_batch(self, *, unannounced: bool = False) -> list[Waiting]:
         return await self.by.letters.waiting(
             self.mailbox.address,
-            self.size if unannounced else self.mailbox.batch.size,
+            self.size if unannounced else self.together,
             by_priority=self.by.agents.enable_priority_processing,
             besides=self.tried,
             unannounced=unannounced,
@@ -88,7 +93,7 @@ class _Drain:
     def size(self) -> int:
         """A command takes one letter: of several, those before one that fails are taken already."""
         by_command = self.mailbox.command and not self.mailbox.webhook
-        return 1 if by_command else self.mailbox.batch.size
+        return 1 if by_command else self.together
 
     async def to_sessions(self, batch: Sequence[Waiting], news: asyncio.Queue[MailEvent]) -> bool:
         """Whether all were confirmed; nothing overtakes one that was not."""
@@ -140,21 +145,25 @@ class _Drain:
         return True
 
     async def notify(self, letters: Sequence[Letter]) -> None:
-        wanted = [
-            each for each in letters if self.by.agents.notification_of(each) is Notification.ONCE
-        ]
+        """In the terminal; an arm of an experiment may want none."""
+        address, agents = self.mailbox.address, self.by.agents
+        wanted = [each for each in letters if agents.notification_of(each) is Notification.ONCE]
+        quiet = [each.id for each in letters if each not in wanted]
+        if quiet:
+            await self.by.letters.notified(address, quiet, None)
         terminal = await self.by.reach.terminal(self.mailbox) if wanted else None
-        if terminal is None:
-            return
-        await self.by.reach.notify(terminal, wanted)
-        ids = [each.id for each in wanted]
-        await self.by.letters.notified(self.mailbox.address, ids, Channel.TMUX)
+        if terminal:
+            await self.by.reach.notify(terminal, wanted)
+            await self.by.letters.notified(address, [each.id for each in wanted], Channel.TMUX)
+            await self.reached(ok=True)
 
     async def tell(self, event: Event) -> None:
         detail: dict[str, object] = {"processed": self.processed}
         await self.by.letters.tell(self.mailbox.address, self.id, event, detail)
 
     async def reached(self, *, ok: bool) -> None:
+        if ok:
+            self.together = self.mailbox.batch.size
         terms = self.mailbox.breaker
         await self.by.letters.reached(self.mailbox.address, ok=ok, terms=terms)
 

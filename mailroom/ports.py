@@ -359,7 +359,8 @@ class LetterStore(Protocol):
     async def arrived(self, address: str, letters: Sequence[str], how: Channel) -> None:
         """Letters whose workflows rest were taken."""
 
-    async def notified(self, address: str, letters: Sequence[str], how: Channel) -> None: ...
+    async def notified(self, address: str, letters: Sequence[str], how: Channel | None) -> None:
+        """The recipient was told of them; None: it wants not to be told."""
 
     async def enabled(self) -> bool:
         """Whether letters are processed at all."""

@@ -165,6 +165,7 @@ class Placing(Frozen):
     push: bool = True
     trying: bool = False
     all_sessions: bool = False
+    by_priority: bool = True
     circuit_opens: int = 5
 
 

@@ -133,11 +133,12 @@ class PostgresLetters:
             found = await connection.scalars(_LETTERS_OF, {"events": list(events)})
             return [str(one) for one in found]
 
-    async def notified(self, address: str, letters: Sequence[str], how: Channel) -> None:
+    async def notified(self, address: str, letters: Sequence[str], how: Channel | None) -> None:
         values = {
             "ids": list(letters),
             "owner": event_owner(address),
-            "detail": json.dumps({"channel": how.value}),
+            "detail": json.dumps({"channel": how.value if how else None}),
+            "quietly": how is None,
         }
         async with self._engine.connect() as connection:
             await connection.execute(_NOTIFIED, values)
@@ -226,6 +227,7 @@ def _placing(placing: Placing) -> dict[str, object]:
         "push": placing.push,
         "trying": placing.trying,
         "all": placing.all_sessions,
+        "by_priority": placing.by_priority,
         "opens": placing.circuit_opens,
         "switch": PROCESSING,
         "owner": event_owner(letter.to),
@@ -259,11 +261,19 @@ _PLACE = text("""
                max(probing_since) AS probing_since,
                EXISTS (SELECT FROM switches WHERE name = :switch AND NOT enabled) AS paused
         FROM agents WHERE address = :to
+    ), overtakes AS (
+        -- Those that wait go first: the drain of this address takes this letter along.
+        SELECT EXISTS (
+            SELECT FROM agent_mail
+            WHERE "to" = :to AND status = 'queued' AND waits AND id <> :id
+              AND (priority >= :priority OR NOT :by_priority)
+        ) AS others
     ), online AS (
         SELECT session_id, count(*) OVER () AS several,
                row_number() OVER (ORDER BY last_active_at DESC, session_id) - 1 AS place
-        FROM sessions, mailbox
+        FROM sessions, mailbox, overtakes
         WHERE address = :to AND expires_at > now() AND :push AND NOT paused AND failures < :opens
+          AND NOT others
     ), chosen AS (
         SELECT session_id FROM online WHERE :all OR place = mod(:attempt, several)
     ), placed AS (
@@ -420,7 +430,7 @@ _NOTIFIED = text(f"""
     )
     INSERT INTO events (owner, message_id, step, type, detail)
     SELECT :owner, id, {THIS_MOMENT}, 'message.notified', CAST(:detail AS jsonb)
-    FROM noted ON CONFLICT DO NOTHING
+    FROM noted WHERE NOT :quietly ON CONFLICT DO NOTHING
 """)  # noqa: S608
 _ENABLED = text("""
     SELECT coalesce((SELECT enabled FROM switches WHERE name = :name), true)
