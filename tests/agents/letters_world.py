@@ -74,7 +74,7 @@ class Post:
         known = {"id": letter_id, "sender": "mayor/", "thread": letter_id, "sent_at": sent_at}
         letter = Letter.model_validate({**known, "to": to, "subject": "Work", **more})
         trying = state is LetterState.DELIVERING
-        await self.letters.place(Placing(letter=letter, step=1, trying=trying))
+        await self.letters.place(Placing(letter=letter, step=1, push=False, trying=trying))
         if state is not LetterState.DELIVERING:
             await self.letters.move(moved(letter_id, state), to)
         return letter_id

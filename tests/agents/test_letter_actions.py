@@ -309,10 +309,10 @@ async def test_an_order_that_no_worker_has_heard_yet_is_followed_later(
 async def test_all_that_match_are_replayed(
     house: House, post: Post, bridge: httpx.AsyncClient, to: str, marker: str
 ) -> None:
-    running = [await dead(house, bridge, to, subject=f"{marker} alive") for _ in range(3)]
-    rows = [await post.letter(to, LetterState.DEAD_LETTER, subject=marker) for _ in range(4)]
+    running = [await dead(house, bridge, to, subject=f"w{marker} alive") for _ in range(3)]
+    rows = [await post.letter(to, LetterState.DEAD_LETTER, subject=f"w{marker}") for _ in range(4)]
     other = await post.letter(to, LetterState.DEAD_LETTER, subject="Something else")
-    which = {"to": to, "search": marker, "status": "dead_letter"}
+    which = {"to": to, "search": f"w{marker}", "status": "dead_letter"}
     asked = await bridge.post("/mail/replay", params=which | {"dry_run": True}, headers=OVERSEER)
     assert asked.json() == {"count": 7, "ids": [*running, *rows]}
     assert await house.context.letters.state(rows[0]) is LetterState.DEAD_LETTER
