@@ -18,6 +18,7 @@ from activities.ask_again import AskAgain
 from activities.deliver_letter import DeliverLetter
 from activities.draft_reply import DraftReply
 from activities.drain_mailbox import DrainMailbox
+from activities.errands import Errands
 from activities.heartbeats import Heartbeats
 from activities.nudge_again import NudgeAgain
 from activities.poll_beads import PollBeads
@@ -304,16 +305,19 @@ def _letters(adapters: Adapters, say: Say, settings: Settings) -> list[Callable[
         adapters.blobs,
         webhook_secrets(agents),
     )
+    deliver = DeliverLetter(
+        letters,
+        adapters.feed,
+        reach,
+        flows,
+        mailboxes,
+        partial(run_hooks, agents.hooks),
+        Errands(),
+        agents.enable_priority_processing,
+    )
     return [
-        DeliverLetter(
-            letters,
-            adapters.feed,
-            reach,
-            flows,
-            mailboxes,
-            partial(run_hooks, agents.hooks),
-            agents.enable_priority_processing,
-        ).deliver_letter,
+        deliver.deliver_at_once,
+        deliver.deliver_letter,
         DrainMailbox(letters, adapters.feed, reach, flows, mailboxes, agents).drain_mailbox,
         ScanMailboxes(letters, PostgresSessions(write), flows, reach, agents).scan_mailboxes,
         *_settling(SettleLetter(letters)),

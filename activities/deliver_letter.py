@@ -1,13 +1,15 @@
 """Tries to deliver one letter: to a session, a terminal, a webhook; else it waits in the inbox."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from temporalio import activity
 
 from activities.confirmations import confirmed
+from activities.errands import Errands
 from activities.reach import Reach
 from mailroom.models.agent_handling import Mailbox, Overflow, Sessions
 from mailroom.models.agent_mail import (
@@ -38,7 +40,10 @@ from mailroom.ports import (
     Transient,
 )
 
-Hooks = Callable[[Letter], Awaitable[None]]
+Hooks = Callable[[Letter], Coroutine[Any, Any, None]]
+# Most sessions confirm in some 10 ms. Longer, and a workflow would keep its task from others.
+AT_ONCE = timedelta(milliseconds=500)
+NO_TIME = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,21 @@ class DeliverLetter:
     flows: LetterFlows
     mailboxes: AgentMailboxes
     hooks: Hooks
+    errands: Errands
     by_priority: bool = True
+
+    @activity.defn
+    async def deliver_at_once(self, request: DeliverInput) -> Attempt:
+        """For a local activity: what a session confirms while the workflow holds its task, or
+        what has to wait. `PENDING`: pushed, and `deliver_letter` goes on from there."""
+        one = _One(self, request, await self.mailboxes.of(request.letter.to))
+        self.received(request)
+        try:
+            return await one.tried(min(AT_ONCE, request.terms.confirm_within))
+        except Permanent as error:
+            return await one.buried(str(error))
+        except Transient:
+            return Attempt(result=Result.PENDING, state=LetterState.DELIVERING)
 
     @activity.defn
     async def deliver_letter(self, request: DeliverInput) -> Attempt:
@@ -58,8 +77,9 @@ class DeliverLetter:
         one = _One(self, request, await self.mailboxes.of(letter.to))
         if request.expired:
             return await one.expired()
+        self.received(request)
         try:
-            attempt = await one.tried()
+            return await one.tried_or_awaited()
         except Permanent as error:
             return await one.buried(str(error))
         except Transient as error:
@@ -67,15 +87,12 @@ class DeliverLetter:
                 return await one.unanswered(str(error))
             detail: dict[str, object] = {"error": str(error)}
             await self.letters.tell(letter.to, letter.id, Event.ROUTING_ERROR, detail)
-            await self.received(request)
             raise
-        await self.received(request)
-        return attempt
 
-    async def received(self, request: DeliverInput) -> None:
-        """Hooks run once for a letter, however often it is tried."""
-        if activity.info().attempt == 1 and request.attempts == 0:
-            await self.hooks(request.letter)
+    def received(self, request: DeliverInput) -> None:
+        """Hooks run once for a letter, however often it is tried, and nobody waits for them."""
+        if activity.info().attempt == 1 and request.attempts == 0 and not request.pushed:
+            self.errands.start(self.hooks(request.letter))
 
 
 @dataclass(frozen=True)
@@ -86,7 +103,18 @@ class _One:
     request: DeliverInput
     mailbox: Mailbox
 
-    async def tried(self) -> Attempt:
+    async def tried_or_awaited(self) -> Attempt:
+        within = self.request.terms.confirm_within
+        if not self.request.pushed or activity.info().attempt > 1:
+            return await self.tried(within)
+        letter = self.request.letter
+        async with self.by.news.subscribe(event_owner(letter.to)) as news:
+            state = await self.by.letters.state(letter.id)
+            if state in ENDED:
+                return _over(state)
+            return await self.confirmed_by_session(news, max(within - AT_ONCE, NO_TIME))
+
+    async def tried(self, within: timedelta) -> Attempt:
         letter = self.request.letter
         interrupts = letter.delivery is Delivery.INTERRUPT
         terminal = await self.by.reach.terminal(self.mailbox) if interrupts else None
@@ -99,7 +127,7 @@ class _One:
             if terminal:
                 return await self.interrupted(terminal, placed)
             if placed.events:
-                return await self.confirmed_by_session(news)
+                return await self.confirmed_by_session(news, within)
         if interrupts and (channel := await self.by.reach.hand_over(self.mailbox, [letter])):
             return await self.arrived(channel)
         return await self.queued(None)
@@ -146,14 +174,17 @@ class _One:
             return False
         return await self.by.reach.has_interrupted(terminal, letter)
 
-    async def confirmed_by_session(self, news: asyncio.Queue[MailEvent]) -> Attempt:
-        letter, within = self.request.letter, self.request.terms.confirm_within
+    async def confirmed_by_session(
+        self, news: asyncio.Queue[MailEvent], within: timedelta
+    ) -> Attempt:
+        letter = self.request.letter
         if await confirmed(news, letter.id, within):
             return _over(LetterState.DELIVERED)
         state = await self.by.letters.state(letter.id)
         if state in ARRIVED:
             return _over(state)
-        raise Transient(f"The session did not confirm within {within.total_seconds():g} s.")
+        seconds = self.request.terms.confirm_within.total_seconds()
+        raise Transient(f"The session did not confirm within {seconds:g} s.")
 
     async def arrived(self, channel: Channel) -> Attempt:
         state = await self.move(LetterState.DELIVERED, Event.ROUTED, channel=channel)

@@ -14,6 +14,7 @@ from mailroom.models.agent_mail import (
     AgentMailInput,
     Attempt,
     DeliverInput,
+    Delivery,
     EscalateInput,
     Event,
     Heard,
@@ -75,22 +76,47 @@ class AgentMailWorkflow:
 
     async def attempt(self) -> Attempt:
         self.enter(LetterState.DELIVERING, step=self.progress.step + 1)
+        pushed = False
+        if self.goes_at_once():
+            attempt = await self.at_once()
+            if attempt.result is not Result.PENDING:
+                return attempt
+            pushed = True
         while True:
             try:
                 return await workflow.execute_activity_method(
                     DeliverLetter.deliver_letter,
-                    DeliverInput(
-                        letter=self.letter,
-                        terms=self.terms,
-                        step=self.progress.step,
-                        attempts=self.progress.attempts,
-                        expired=self.has_expired(),
-                    ),
+                    self.delivery(pushed=pushed),
                     **letter_policies.of_delivery(self.terms),
                 )
             except ActivityError:
                 # Our own store or worker went away: no attempt on the recipient.
                 await workflow.sleep(letter_policies.STORE_PAUSE)
+
+    def goes_at_once(self) -> bool:
+        """The first try of what interrupts nobody: most letters need no more than that."""
+        queued = self.letter.delivery is Delivery.QUEUE
+        return self.progress.step == 1 and queued and not self.has_expired()
+
+    async def at_once(self) -> Attempt:
+        try:
+            return await workflow.execute_local_activity_method(
+                DeliverLetter.deliver_at_once,
+                self.delivery(),
+                **letter_policies.AT_ONCE,
+            )
+        except ActivityError:
+            return Attempt(result=Result.PENDING, state=LetterState.DELIVERING)
+
+    def delivery(self, *, pushed: bool = False) -> DeliverInput:
+        return DeliverInput(
+            letter=self.letter,
+            terms=self.terms,
+            step=self.progress.step,
+            attempts=self.progress.attempts,
+            expired=self.has_expired(),
+            pushed=pushed,
+        )
 
     async def take_in(self, attempt: Attempt) -> None:
         """What the attempt brought, and the rest that follows from it."""

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from temporalio.common import RetryPolicy
-from temporalio.workflow import ActivityConfig
+from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
 from mailroom.models.agent_mail import LetterState, Terms
 from workflows.retry_policies import HEARTBEAT
@@ -11,6 +11,13 @@ from workflows.retry_policies import HEARTBEAT
 STORE_PAUSE = timedelta(seconds=10)
 # A terminal, a webhook or a command takes half a minute at most each.
 SLOWEST_CHANNEL = timedelta(minutes=2)
+
+
+# Below the ten seconds after which Temporal gives a workflow's task to another worker.
+AT_ONCE = LocalActivityConfig(
+    start_to_close_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
 
 
 def of_delivery(terms: Terms) -> ActivityConfig:

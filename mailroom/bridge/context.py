@@ -7,6 +7,7 @@ from functools import cached_property
 
 from fastapi import Request
 
+from activities.errands import Errands
 from mailroom.adapters.links import SignedLinks
 from mailroom.adapters.postgres.agents import PostgresAgents
 from mailroom.adapters.postgres.analytics import PostgresAnalytics
@@ -21,7 +22,6 @@ from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
 from mailroom.adapters.postgres.wishes import PostgresMailboxes
-from mailroom.bridge.errands import Errands
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.forgetting import Forgetting
 from mailroom.bridge.handover import Handover

@@ -80,12 +80,14 @@ class Channel(StrEnum):
 
 
 class Result(StrEnum):
-    """Of an attempt. `waits`: nobody is there; `unanswered`: somebody is, and did not take it."""
+    """Of an attempt. `waits`: nobody is there; `unanswered`: somebody is, and did not take it;
+    `pending`: it was pushed, and is not confirmed yet."""
 
     ARRIVED = "arrived"
     WAITS = "waits"
     UNANSWERED = "unanswered"
     DEAD = "dead"
+    PENDING = "pending"
 
 
 class Attempt(Frozen):
@@ -252,6 +254,7 @@ class DeliverInput(Frozen):
     step: int
     attempts: int
     expired: bool = False
+    pushed: bool = Field(default=False, description="by the same attempt, a moment ago")
 
 
 class SettleInput(Frozen):
