@@ -123,23 +123,20 @@ async def test_a_confirmation_and_a_step_of_the_letter_do_not_wait_for_each_othe
             text("UPDATE agent_mail SET status = 'retrying' WHERE id = :id"), {"id": letter}
         )
         confirming = asyncio.create_task(post.sessions.confirm(session, address, [event.event_id]))
-        await eventually(lambda: waits_for_a_lock(post))
+        await eventually(lambda: waits_for_a_lock(post, "delivery_confirmations"))
         await step.execute(
             text("DELETE FROM session_events WHERE message_id = :id"), {"id": letter}
         )
     assert await confirming == []
 
 
-async def waits_for_a_lock(post: Post) -> bool:
+async def waits_for_a_lock(post: Post, statement: str) -> bool:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND query LIKE :part AND pid <> pg_backend_pid()"
+    )
     async with post.engines.write.connect() as connection:
-        return bool(
-            await connection.scalar(
-                text(
-                    "SELECT count(*) FROM pg_stat_activity "
-                    "WHERE wait_event_type = 'Lock' AND query LIKE '%delivery_confirmations%'"
-                )
-            )
-        )
+        return bool(await connection.scalar(waiting, {"part": f"%{statement}%"}))
 
 
 async def test_a_session_may_come_and_go_within_a_second(post: Post, marker: str) -> None:
@@ -532,3 +529,16 @@ class Scanned(Fakes):
 
     async def drain(self, address: str, *, gathers: bool = False) -> None:
         self.drained.append(address)
+
+
+async def test_a_session_that_ends_is_pushed_nothing(post: Post, marker: str) -> None:
+    """At that very moment; the letter goes on as if nobody had been there."""
+    address = f"{marker}/worker"
+    letter = await post.letter(address)
+    session = await post.online(address)
+    engine = post.engines.write.execution_options(isolation_level="READ COMMITTED")
+    async with engine.begin() as ending:
+        await ending.execute(text("DELETE FROM sessions WHERE session_id = :id"), {"id": session})
+        pushing = asyncio.create_task(post.letters.push(address, [letter], all_sessions=False))
+        await eventually(lambda: waits_for_a_lock(post, "ORDINALITY"))
+    assert await pushing == []

@@ -255,6 +255,7 @@ def letter_values(letter: Letter) -> dict[str, object]:
     }
 
 
+# A session that is chosen does not end before its letter is pushed; one that has is not chosen.
 _PLACE = text("""
     WITH mailbox AS (
         SELECT coalesce(max(failures), 0) AS failures, max(opened_at) AS opened_at,
@@ -274,8 +275,11 @@ _PLACE = text("""
         FROM sessions, mailbox, overtakes
         WHERE address = :to AND expires_at > now() AND :push AND NOT paused AND failures < :opens
           AND NOT others
-    ), chosen AS (
-        SELECT session_id FROM online WHERE :all OR place = mod(:attempt, several)
+    ), chosen AS MATERIALIZED (
+        SELECT session_id FROM sessions
+        WHERE session_id IN (SELECT session_id FROM online
+                             WHERE :all OR place = mod(:attempt, several))
+        FOR KEY SHARE
     ), placed AS (
         INSERT INTO agent_mail AS m (id, "to", "from", subject, body, blob, priority, delivery,
                                      status, thread, reply_to, pinned, strategy, source,
@@ -391,10 +395,11 @@ _PUSH = text(f"""
         SELECT id FROM agent_mail
         WHERE id = ANY(:ids) AND status IN ('queued', 'delivering', 'retrying')
         ORDER BY id FOR UPDATE
-    ), chosen AS (
+    ), chosen AS MATERIALIZED (
         SELECT session_id FROM sessions
         WHERE address = :to AND expires_at > now()
         ORDER BY last_active_at DESC, session_id LIMIT CASE WHEN :all THEN NULL ELSE 1 END
+        FOR KEY SHARE
     ), pushed AS (
         INSERT INTO session_events AS e (session_id, message_id)
         SELECT session_id, id

@@ -122,6 +122,7 @@ class PostgresSessions:
         """Removes leases that have run out, and confirmations that are older with what was
         confirmed; the sessions that ended, with their addresses."""
         async with self._engine.connect() as connection:
+            await connection.execute(_FORGET, {"kept": kept})
             rows = (await connection.execute(_CLEAN, {"kept": kept})).all()
         return [(str(row.session_id), str(row.address)) for row in rows]
 
@@ -263,15 +264,19 @@ _CONFIRMATION = text("""
     SELECT session_id, delivered_at FROM delivery_confirmations
     WHERE message_id = :id AND delivered_at > now() - CAST(:kept AS interval)
 """)
+# By itself, and waiting for nobody: elsewhere sessions are locked before what was pushed to them.
+_FORGET = text("""
+    DELETE FROM session_events WHERE event_id IN (
+        SELECT event_id FROM session_events
+        WHERE confirmed_at < now() - CAST(:kept AS interval) FOR UPDATE SKIP LOCKED)
+""")
 _CLEAN = text(f"""
     WITH old AS (
         DELETE FROM delivery_confirmations WHERE delivered_at < now() - CAST(:kept AS interval)
-    ), taken AS (
-        DELETE FROM session_events e WHERE confirmed_at < now() - CAST(:kept AS interval)
-          AND EXISTS (SELECT FROM sessions s
-                      WHERE s.session_id = e.session_id AND s.expires_at >= now())
     ), ended AS (
-        DELETE FROM sessions WHERE expires_at < now() RETURNING session_id, address
+        DELETE FROM sessions WHERE session_id IN (
+            SELECT session_id FROM sessions WHERE expires_at < now() FOR UPDATE SKIP LOCKED)
+        RETURNING session_id, address
     ), told AS (
         INSERT INTO events (owner, message_id, step, type, detail)
         SELECT 'agent/' || address, session_id, {THIS_MOMENT}, 'session.unregistered',
