@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.reach import Reach
-from mailroom.models.agent_mail import Channel, EscalateInput, Event
+from mailroom.models.agent_mail import Channel, EscalateInput, Event, LetterState
 from mailroom.ports import AgentMailboxes, LetterStore
+
+OVER = (LetterState.ACKNOWLEDGED, LetterState.EXPIRED, LetterState.DISCARDED)
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,11 @@ class NudgeAgain:
 
     @activity.defn
     async def nudge_again(self, request: EscalateInput) -> None:
-        """In the terminal, if one is alive; else only the timeline says so."""
+        """In the terminal, if one is alive; else only the timeline says so. Nobody is nudged for
+        what is dealt with, also where its workflow has not heard of it yet."""
         letter = request.letter
+        if await self.letters.state(letter.id) in OVER:
+            return
         mailbox = await self.mailboxes.of(letter.to)
         terminal = await self.reach.terminal(mailbox)
         if terminal:

@@ -25,6 +25,8 @@ from mailroom.models.new_letter import NewLetter
 from mailroom.ports import Blobs
 
 AT_ONCE = 16
+MOST_RECIPIENTS = 1_000
+"""Of one letter: each is a workflow, and who sends it waits for all to be started."""
 
 
 class Unsendable(Exception):
@@ -82,13 +84,20 @@ class PostOffice:
             await self.check_room(letter)
         await self.remember(letters)
         limit = asyncio.Semaphore(AT_ONCE)
+        begun = await self.begun(letters)
 
         async def start(letter: Letter) -> None:
             async with limit:
                 await self.start(letter.model_copy(update={"source": source}))
 
-        await asyncio.gather(*map(start, letters))
+        await asyncio.gather(*(start(each) for each in letters if each.id not in begun))
         return letters
+
+    async def begun(self, letters: Sequence[Letter]) -> set[str]:
+        """Those of many that were started before: sent again after a time-out, it goes on there."""
+        if len(letters) <= AT_ONCE:
+            return set()
+        return {one.id for one in await self.letters.outcomes([each.id for each in letters])}
 
     async def start(self, letter: Letter) -> bool:
         body = (letter.body or "").encode()
@@ -105,9 +114,15 @@ class PostOffice:
             if not (is_group(wanted) or is_announcement(wanted)) and await self.is_known(wanted):
                 return [wanted]
             known = {*self.agents.known, *await self.known.all()}
-            return list(recipients_of(wanted, self.agents.groups, known, sender))
+            found = list(recipients_of(wanted, self.agents.groups, known, sender))
         except ValueError as error:
             raise Unsendable(_sentence(error), getattr(error, "nearest", ())) from error
+        if len(found) > MOST_RECIPIENTS:
+            raise Unsendable(
+                f"{wanted} is {len(found):,} agents; a letter goes to {MOST_RECIPIENTS:,} at most. "
+                "Write to groups of them."
+            )
+        return found
 
     async def is_known(self, address: str) -> bool:
         if address in self.agents.known or address in self._seen:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -20,10 +20,12 @@ from temporalio.worker import Worker
 from world import eventually
 
 from activities.drain_mailbox import DrainMailbox
+from activities.nudge_again import NudgeAgain
 from activities.reach import Reach
 from activities.scan_mailboxes import ScanMailboxes
 from mailroom.bridge.app import create_app
 from mailroom.bridge.handover import Handover
+from mailroom.bridge.post_office import PostOffice
 from mailroom.local import serving
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_handling import Mailbox
@@ -31,6 +33,7 @@ from mailroom.models.agent_mail import (
     Channel,
     Drained,
     DrainInput,
+    EscalateInput,
     Letter,
     LetterState,
     Priority,
@@ -542,3 +545,57 @@ async def test_a_session_that_ends_is_pushed_nothing(post: Post, marker: str) ->
         pushing = asyncio.create_task(post.letters.push(address, [letter], all_sessions=False))
         await eventually(lambda: waits_for_a_lock(post, "ORDINALITY"))
     assert await pushing == []
+
+
+# Many recipients, and nudges
+
+
+async def test_nobody_writes_to_more_than_can_be_started(
+    agents_house: House, office: httpx.AsyncClient, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailroom.bridge.post_office.MOST_RECIPIENTS", 2)
+    everybody = [f"{marker}/{n}" for n in range(3)]
+    await agents_house.context.known_agents.remember(everybody)
+    answer = await office.post("/mail", json={"to": f"{marker}/*"}, headers=OVERSEER)
+    assert answer.status_code == 422
+    assert "2 at most" in answer.json()["detail"]
+
+
+async def test_a_letter_to_many_goes_on_where_it_broke_off(
+    agents_house: House, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailroom.bridge.post_office.AT_ONCE", 1)
+    everybody, context = [f"{marker}/{n}" for n in range(3)], agents_house.context
+    await context.known_agents.remember(everybody)
+    new, now = NewLetter(to=f"{marker}/*"), datetime.now(UTC)
+    routed = await context.office.routed(new, "mayor/", uuid4().hex, now)
+    for letter in await context.office.send(routed[:2]):
+        await reaches(agents_house, letter.id, "queued")
+    started = []
+
+    @dataclass(frozen=True)
+    class Watched(PostOffice):
+        async def start(self, letter: Letter) -> bool:
+            started.append(letter.to)
+            return await super().start(letter)
+
+    watched = Watched(**{each.name: getattr(context.office, each.name) for each in GIVEN})
+    assert len(await watched.send(routed)) == 3
+    assert started == [f"{marker}/2"]
+
+
+GIVEN = [each for each in fields(PostOffice) if each.name != "_seen"]
+
+
+async def test_nobody_is_nudged_for_what_is_dealt_with(post: Post, marker: str) -> None:
+    address = f"{marker}/worker"
+    letter_id = await post.letter(address, priority=Priority.URGENT)
+    await post.actions.acknowledge(letter_id)
+    kept = await post.views.letter(letter_id)
+    assert kept is not None
+    again = EscalateInput(letter=kept[0], escalation=1)
+    fakes = Fakes()
+    reach = Reach(fakes, fakes, fakes, fakes, {})  # type: ignore[arg-type]
+    nudge = NudgeAgain(post.letters, reach, fakes)  # type: ignore[arg-type]
+    await ActivityEnvironment().run(nudge.nudge_again, again)
+    assert "message.escalated" not in await post.lines(letter_id)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from agent_world import OVERSEER, online, reaches, send
+from agent_world import OVERSEER, Desk, online, reaches, send
 from house import House, address_of, bridge_on, house_on, settings_for
 from sqlalchemy import URL
 from temporalio.testing import WorkflowEnvironment
@@ -73,6 +73,27 @@ async def test_a_hook_hears_of_every_letter_and_a_broken_one_stops_none(
         sent = await send(office, desk.address, "$(touch x); `id`", wait=10)
         assert sent["status"] == "delivered"
     await logged(hooked, "hook", f"overseer|{desk.address}|$(touch x); `id`")
+
+
+async def test_a_hook_hears_once_of_a_letter_that_is_confirmed_late(
+    hooked: House, office: httpx.AsyncClient, marker: str
+) -> None:
+    address = f"{marker}/worker"
+    new = {"address": address, "daemon_id": "d", "options": {"delivery_timeout": "200ms"}}
+    await office.post("/sessions", json=new, headers=OVERSEER)
+    async with online(office, address, confirms=False) as desk:
+        await send(office, address, "late")
+        await eventually(lambda: came_twice(desk))
+        desk.confirms = True
+        await desk.has("late", "late", "late")
+    line = f"overseer|{address}|late"
+    await logged(hooked, "hook", line)
+    log = Path(hooked.settings.mailroom_config).with_name("hook.log")
+    assert log.read_text().splitlines().count(line) == 1
+
+
+async def came_twice(desk: Desk) -> bool:
+    return len(desk.seen) == 2
 
 
 async def test_a_command_takes_the_letters_of_a_mailbox(
