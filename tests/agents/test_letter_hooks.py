@@ -80,7 +80,8 @@ async def test_a_hook_hears_once_of_a_letter_that_is_confirmed_late(
 ) -> None:
     address = f"{marker}/worker"
     new = {"address": address, "daemon_id": "d", "options": {"delivery_timeout": "200ms"}}
-    await office.post("/sessions", json=new, headers=OVERSEER)
+    made = await office.post("/sessions", json=new, headers=OVERSEER)
+    await office.delete(f"/sessions/{made.json()['session_id']}", headers=OVERSEER)
     async with online(office, address, confirms=False) as desk:
         await send(office, address, "late")
         await eventually(lambda: came_twice(desk))
