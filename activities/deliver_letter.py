@@ -46,6 +46,10 @@ AT_ONCE = timedelta(milliseconds=500)
 NO_TIME = timedelta(0)
 
 
+class Unconfirmed(Transient):
+    """It was pushed, and its session said nothing."""
+
+
 @dataclass(frozen=True)
 class DeliverLetter:
     letters: LetterStore
@@ -67,7 +71,7 @@ class DeliverLetter:
             return await one.tried(min(AT_ONCE, request.terms.confirm_within))
         except Permanent as error:
             return await one.buried(str(error))
-        except Transient:
+        except Unconfirmed:
             return Attempt(result=Result.PENDING, state=LetterState.DELIVERING)
 
     @activity.defn
@@ -184,7 +188,7 @@ class _One:
         if state in ARRIVED:
             return _over(state)
         seconds = self.request.terms.confirm_within.total_seconds()
-        raise Transient(f"The session did not confirm within {seconds:g} s.")
+        raise Unconfirmed(f"The session did not confirm within {seconds:g} s.")
 
     async def arrived(self, channel: Channel) -> Attempt:
         state = await self.move(LetterState.DELIVERED, Event.ROUTED, channel=channel)

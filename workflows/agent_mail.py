@@ -79,9 +79,9 @@ class AgentMailWorkflow:
         pushed = False
         if self.goes_at_once():
             attempt = await self.at_once()
-            if attempt.result is not Result.PENDING:
+            if attempt and attempt.result is not Result.PENDING:
                 return attempt
-            pushed = True
+            pushed = attempt is not None
         while True:
             try:
                 return await workflow.execute_activity_method(
@@ -98,7 +98,8 @@ class AgentMailWorkflow:
         queued = self.letter.delivery is Delivery.QUEUE
         return self.progress.step == 1 and queued and not self.has_expired()
 
-    async def at_once(self) -> Attempt:
+    async def at_once(self) -> Attempt | None:
+        """None where that failed, for a reason of ours."""
         try:
             return await workflow.execute_local_activity_method(
                 DeliverLetter.deliver_at_once,
@@ -106,7 +107,7 @@ class AgentMailWorkflow:
                 **letter_policies.AT_ONCE,
             )
         except ActivityError:
-            return Attempt(result=Result.PENDING, state=LetterState.DELIVERING)
+            return None
 
     def delivery(self, *, pushed: bool = False) -> DeliverInput:
         return DeliverInput(
