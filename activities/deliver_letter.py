@@ -30,7 +30,6 @@ from mailroom.models.agent_mail import (
     retry_pause,
 )
 from mailroom.models.events import MailEvent
-from mailroom.models.strategies import Notification
 from mailroom.ports import (
     AgentMailboxes,
     LetterFlows,
@@ -215,12 +214,9 @@ class _One:
     async def worth_a_drain(self) -> bool:
         """Somebody takes letters without a session, can be told, or has come meanwhile."""
         box = self.mailbox
-        return bool(
-            box.webhook
-            or box.command
-            or await self.by.letters.online(box.address)
-            or (box.notification is Notification.ONCE and await self.by.reach.terminal(box))
-        )
+        if await self.by.letters.online(box.address):
+            return True
+        return bool(await self.by.reach.reachable([box]))
 
     async def drop_oldest(self, most: int) -> None:
         to = self.request.letter.to

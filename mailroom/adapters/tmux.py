@@ -1,6 +1,7 @@
 """Lines typed into tmux sessions, and seen to have been submitted (tmux 3.2 or newer)."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -28,6 +29,7 @@ BETWEEN_LOOKS = 0.04
 BEFORE_ENTER = 0.15
 LOCKS = 16
 LINES_BACK = 2_000
+LISTED_SECONDS = 0.25
 
 _STATE = "#{cursor_x} #{cursor_y} #{cursor_flag} #{pane_dead}"
 
@@ -38,6 +40,9 @@ class Tmux:
     def __init__(self, socket: str | None = None) -> None:
         self._server = TmuxServer(socket)
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._listing = asyncio.Lock()
+        self._listed: set[str] = set()
+        self._listed_until = 0.0
 
     async def first_alive(self, names: Sequence[str]) -> str | None:
         """The first of these that is the whole name of a session; none where no tmux runs.
@@ -48,8 +53,13 @@ class Tmux:
         return next((name for name in names if name in alive), None)
 
     async def alive(self, names: Collection[str]) -> set[str]:
-        """Those of these that are whole names of sessions. Raises `Transient`."""
-        return set(names) & set(await self._server.sessions())
+        """Those of these that are whole names of sessions, or were a moment ago: it is asked for
+        each letter that waits. Raises `Transient`."""
+        async with self._listing:
+            if time.monotonic() >= self._listed_until:
+                self._listed = set(await self._server.sessions())
+                self._listed_until = time.monotonic() + LISTED_SECONDS
+        return set(names) & self._listed
 
     async def nudge(self, session: str, line: str) -> None:
         """Types one line into the active pane and submits it. Raises `Transient` where it can't
