@@ -46,6 +46,7 @@ class AgentMailWorkflow:
         self.terms = mail.terms
         self.progress = mail.carried or LetterProgress()
         self.heard: list[Heard] = []
+        self.shown = mail.carried is not None
 
     @workflow.run
     async def run(self, mail: AgentMailInput) -> LetterProgress:
@@ -211,7 +212,9 @@ class AgentMailWorkflow:
 
     async def until_acknowledged(self) -> None:
         """An urgent letter that nobody acknowledges: nudged again, then a person is told."""
-        self.show()
+        # Of a letter that arrived at once nothing was shown: that would cost a tenth of it.
+        if self.shown or self.escalates_at():
+            self.show()
         while self.progress.state is LetterState.DELIVERED and (deadline := self.escalates_at()):
             if not await self.acknowledged_by(deadline):
                 await self.escalate()
@@ -310,6 +313,7 @@ class AgentMailWorkflow:
 
     def show(self) -> None:
         """The points of rest, where people look."""
+        self.shown = True
         state, attempts = self.progress.state, self.progress.attempts
         workflow.upsert_search_attributes(
             [MAIL_STATE.value_set(state), MAIL_ATTEMPTS.value_set(attempts)]

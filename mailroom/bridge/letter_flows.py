@@ -102,7 +102,7 @@ def _search_attributes(letter: Letter) -> TypedSearchAttributes:
     return TypedSearchAttributes(
         [
             SearchAttributePair(MAIL_KIND, "agent_mail"),
-            SearchAttributePair(MAIL_STATE, LetterState.QUEUED),
+            SearchAttributePair(MAIL_STATE, LetterState.DELIVERING),
             SearchAttributePair(MAIL_PRIORITY, letter.priority.temporal),
         ]
     )

@@ -24,6 +24,8 @@ router = APIRouter(tags=["sessions"], route_class=AgentRoute)
 
 AT_ONCE = MOST_REMEMBERED = 100
 LONGEST_POLL = 60
+# The letter itself says the first, and nobody outside can do anything with the second.
+UNSAID = (Event.DELIVERING, RESUMED)
 # Below the idle time-outs of usual proxies.
 PING_SECONDS = 15.0
 PING = format_sse_event(comment="ping")
@@ -100,7 +102,7 @@ class _Stream:
                 if not burst:
                     yield PING
                 for event in burst:
-                    if event.type != RESUMED:
+                    if event.type not in UNSAID:
                         yield _said(event)
                 if _may_bring_letters(burst):
                     async for letter in self._letters():
@@ -140,6 +142,8 @@ def _may_bring_letters(burst: Sequence[MailEvent]) -> bool:
 
 async def _burst(news: asyncio.Queue[MailEvent], stop: asyncio.Event) -> list[MailEvent]:
     """The next events; none after a while, or when the server stops."""
+    if not news.empty():
+        return [news.get_nowait() for _ in range(news.qsize())]
     try:
         async with asyncio.timeout(PING_SECONDS):
             first = await before(stop, news.get())
