@@ -394,3 +394,42 @@ async def test_a_half_open_circuit_lets_one_through(
 
         await eventually(taken)
         assert (await send(office, address, "after", wait=10))["status"] == "delivered"
+
+
+async def test_a_dead_urgent_letter_is_texted_to_the_overseer(
+    agents_house: House, office: httpx.AsyncClient, gateway: Gateway, marker: str
+) -> None:
+    address = f"off/{marker}"
+    await agents_house.context.known_agents.remember([address])
+    for priority in ("normal", "urgent"):
+        sent = await send(office, address, f"{priority} {marker}", priority=priority, wait=10)
+        assert sent["status"] == "dead_letter"
+
+    async def texted() -> bool:
+        return any(f"urgent {marker}" in text.body for text in gateway.texts)
+
+    await eventually(texted)
+    assert not any(f"normal {marker}" in text.body for text in gateway.texts)
+
+
+async def test_what_happens_to_its_letters_is_on_an_agents_stream(
+    agents_house: House, office: httpx.AsyncClient, known: str
+) -> None:
+    waiting = await send(office, known, wait=10)
+    async with online(office, known) as desk:
+        await reaches(agents_house, waiting["id"], "delivered")
+
+        async def told() -> bool:
+            types = {event["type"] for event in desk.told}
+            return types >= {
+                "queue.processing_started",
+                "queue.processing_completed",
+                "message.routed",
+            }
+
+        await eventually(told)
+    timeline = await office.get(f"/mail/{waiting['id']}", headers=OVERSEER)
+    types = [entry["type"] for entry in timeline.json()["timeline"]]
+    assert types == ["message.queued", "message.delivering", "message.routed"]
+    metrics = (await office.get("/metrics", headers=OVERSEER)).text
+    assert 'mailroom_agent_events_total{type="session.registered"}' in metrics
