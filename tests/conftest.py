@@ -144,6 +144,13 @@ async def bridge(house: House) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
+@pytest.fixture(scope="module")
+async def letters_end(house: House) -> AsyncIterator[None]:
+    """For modules that send letters in the house that all share."""
+    yield
+    await house.end_letters()
+
+
 @pytest.fixture
 async def phone(house: House, bridge: httpx.AsyncClient) -> Handset:
     """The owner's, with nothing waiting for an answer."""

@@ -67,7 +67,9 @@ class Tmux:
         """Those of these that are whole names of sessions, or were a moment ago: it is asked for
         each letter that waits. Raises `Transient`."""
         async with self._listing:
-            if time.monotonic() >= self._listed_until:
+            # Where sessions come and go, one may just have come.
+            misses = bool(self._listed) and self._listed.isdisjoint(names)
+            if misses or time.monotonic() >= self._listed_until:
                 self._listed = set(await self._server.sessions())
                 self._listed_until = time.monotonic() + LISTED_SECONDS
         return set(names) & self._listed

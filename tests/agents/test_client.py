@@ -29,6 +29,8 @@ from mailroom.client import leases as client_leases
 from mailroom.client.sessions import Registration
 from mailroom.models.agent_handling import Wishes
 
+pytestmark = pytest.mark.usefixtures("letters_end")
+
 
 class Reader:
     """Reads a session's events beside the test."""

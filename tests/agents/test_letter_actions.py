@@ -26,6 +26,8 @@ from mailroom.models.agent_mail import (
 from mailroom.models.letter_rows import LetterFilter
 from mailroom.models.names import agent_mail_id
 
+pytestmark = pytest.mark.usefixtures("letters_end")
+
 OVERSEER = {"Authorization": f"Bearer {TOKEN}"}
 
 

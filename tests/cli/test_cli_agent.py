@@ -23,6 +23,8 @@ from mailroom.cli import agent_overseer, agent_sessions
 from mailroom.client import Mailroom, OfflineQueue
 from mailroom.models.spool import Queue, SpooledLetter
 
+pytestmark = pytest.mark.usefixtures("letters_end")
+
 Agent = Callable[..., Awaitable[Result]]
 ROOT = Path(__file__).parents[2]
 
