@@ -1,7 +1,7 @@
 """A worker and a bridge's insides on real servers."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +11,6 @@ import httpx
 from pydantic import SecretStr
 from sqlalchemy import URL, create_engine, text
 from temporalio.client import Client
-from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from world import PHONE, Gateway, Sink, eventually
 
@@ -25,7 +24,6 @@ from mailroom.bridge.context import Context, Secrets
 from mailroom.bridge.handover import Handover
 from mailroom.local import serving
 from mailroom.models.arrival import Accepted, Arrival
-from mailroom.models.names import agent_mail_id
 from mailroom.models.states import MailState
 from worker import Adapters, connected, worker
 from workflows.search_attributes import ALL
@@ -35,6 +33,14 @@ TOKEN = "a-token-for-tests"
 OWNER = "owner@mailroom.test"
 # Low, so that a test can exceed it.
 EVENTS_BEFORE_CONTINUE_AS_NEW = 500
+
+
+# Urgent ones wait to be acknowledged.
+_LETTERS_LEFT = text("""
+    SELECT id, status FROM agent_mail
+    WHERE status IN ('queued', 'delivering', 'retrying', 'dead_letter')
+       OR (status = 'delivered' AND priority = 3)
+""")
 
 
 @dataclass
@@ -98,15 +104,11 @@ class House:
     async def end_letters(self) -> None:
         """Ends what other tests left of letters: its timers would go off where time is skipped."""
         async with self.adapters.engines.write.connect() as connection:
-            left = await connection.scalars(
-                text("SELECT id FROM agent_mail WHERE status <> ALL(:ended) OR priority = 3"),
-                {"ended": ["expired", "discarded", "acknowledged"]},
-            )
-            for letter in left.all():
-                with suppress(RPCError):
-                    await self.client.get_workflow_handle(agent_mail_id(str(letter))).terminate()
+            found = (await connection.execute(_LETTERS_LEFT)).all()
             await connection.execute(text("DELETE FROM sessions"))
-            await connection.execute(text("DELETE FROM agent_mail"))
+        for letter in found:
+            order = "acknowledge" if letter.status == "delivered" else "discard"
+            await self.context.letter_flows.tell_letter(letter.id, order)
 
     async def forget_phone(self) -> None:
         """The owner's number has neither said STOP nor been explained anything."""

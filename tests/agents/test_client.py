@@ -29,7 +29,7 @@ from mailroom.client import leases as client_leases
 from mailroom.client.sessions import Registration
 from mailroom.models.agent_handling import Wishes
 
-pytestmark = pytest.mark.usefixtures("letters_end")
+pytestmark = pytest.mark.xdist_group("agents-http")
 
 
 class Reader:

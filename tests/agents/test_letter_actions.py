@@ -26,7 +26,7 @@ from mailroom.models.agent_mail import (
 from mailroom.models.letter_rows import LetterFilter
 from mailroom.models.names import agent_mail_id
 
-pytestmark = pytest.mark.usefixtures("letters_end")
+pytestmark = pytest.mark.xdist_group("agents-http")
 
 OVERSEER = {"Authorization": f"Bearer {TOKEN}"}
 

@@ -114,6 +114,7 @@ async def test_two_terminals_and_a_tmux_session(tmux_binary: Path, tmp_path: Pat
             *(bob.says(ADA, subject) for subject in before),
             ada.says(EVE, "eve before", priority="high"),
         )
+        await until(lambda: nothing_waits(stack), "what was sent has arrived")
         sending = asyncio.gather(*(bob.says(ADA, f"during {n}") for n in range(2)))
         stack.kill()
         await asyncio.gather(sending, stack.ended())
