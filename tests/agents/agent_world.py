@@ -59,6 +59,15 @@ class Desk:
 
         await eventually(there)
 
+    async def saw(self, count: int) -> list[str]:
+        """The subjects of so many letters, in the order in which they came."""
+
+        async def there() -> bool:
+            return len(self.seen) >= count
+
+        await eventually(there)
+        return self.subjects
+
     async def heartbeat(self) -> dict[str, Any]:
         path = f"/sessions/{self.session_id}/heartbeat"
         return (await self.http.post(path, headers=self.headers)).raise_for_status().json()

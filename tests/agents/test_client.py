@@ -191,6 +191,7 @@ async def test_after_a_crash_a_shown_letter_is_not_shown_again(
         same = await again.register_session(worker, session_id=session.session_id)
         async with reading(again, same) as reader:
             await reader.has("after")
+            assert reader.bodies == ["after"]
 
 
 async def test_a_session_that_is_gone_is_registered_again(

@@ -99,8 +99,9 @@ async def test_an_argument_is_not_read_by_a_shell(script: Script, tmp_path: Path
     assert (tmp_path / "argument").read_text() == "$(touch owned); *"
 
 
-async def test_one_that_does_not_read_takes_it_all_the_same(script: Script) -> None:
-    await CommandHook().deliver(script("exit 0"), a_letter(body="x" * 5_000_000))
+async def test_one_that_does_not_read_takes_it_all_the_same(script: Script, tmp_path: Path) -> None:
+    await CommandHook().deliver(script("echo ran >ran"), a_letter(body="x" * 5_000_000))
+    assert (tmp_path / "ran").read_text() == "ran\n"
 
 
 async def test_a_failure_says_why(script: Script) -> None:

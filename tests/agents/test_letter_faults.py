@@ -206,13 +206,9 @@ async def test_a_stream_shows_more_letters_than_it_asks_for_at_once(
     letters = [await shared.letter(address, LetterState.DELIVERING, subject=n) for n in numbers]
     async with online(office, address, confirms=False) as desk:
         await shared.letters.push(address, letters, all_sessions=False)
-        await desk.has(*numbers)
+        assert await desk.saw(120) == numbers
         await shared.letters.push(address, letters[:1], all_sessions=False)
-        await eventually(lambda: is_true(desk.subjects == [*numbers, "0"]))
-
-
-async def is_true(condition: bool) -> bool:
-    return condition
+        assert await desk.saw(121) == [*numbers, "0"]
 
 
 async def test_what_was_pushed_while_nobody_listened_is_shown(
@@ -236,10 +232,11 @@ async def test_a_letter_whose_text_is_lost_does_not_hold_up_others(
     address = f"{marker}/worker"
     away: dict[str, Any] = {"subject": "lost", "body": None, "blob": "0" * 64}
     lost = await shared.letter(address, LetterState.DELIVERING, **away)
-    other = await shared.letter(address, LetterState.DELIVERING, subject="other")
+    other = await shared.letter(address, LetterState.DELIVERING, subject="other", body="Work.")
     async with online(office, address) as desk:
         await shared.letters.push(address, [lost, other], all_sessions=False)
-        await desk.has("lost", "other")
+        assert await desk.saw(2) == ["lost", "other"]
+        assert desk.seen[1]["message"]["body"] == "Work."
 
 
 # Hostile input

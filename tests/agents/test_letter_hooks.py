@@ -117,7 +117,7 @@ async def test_without_priorities_age_alone_counts(
     for n, priority in enumerate(("low", "urgent", "normal")):
         await send(office, address, f"{n} {priority}", priority=priority, wait=10)
     async with online(office, address) as desk:
-        await desk.has("0 low", "1 urgent", "2 normal")
+        assert await desk.saw(3) == ["0 low", "1 urgent", "2 normal"]
 
 
 async def test_an_experiment_gives_each_letter_to_an_arm(

@@ -113,8 +113,8 @@ async def test_a_search_finds_beginnings_of_words(post: Post, marker: str) -> No
 
 @pytest.mark.parametrize("search", STRANGE)
 async def test_no_search_is_an_error(post: Post, marker: str, search: str) -> None:
-    await post.views.page(LetterFilter(to=marker, search=search))
-    await post.views.count(LetterFilter(to=marker, search=search))
+    found = await post.views.page(LetterFilter(to=marker, search=search))
+    assert await post.views.count(LetterFilter(to=marker, search=search)) == len(found.items) == 0
 
 
 async def test_unread_is_what_nobody_has_read_or_done(post: Post, marker: str) -> None:

@@ -153,6 +153,7 @@ async def test_without_a_secret_nothing_is_signed(agent: Agent, webhook: LetterW
 async def test_any_2xx_is_delivered(agent: Agent, webhook: LetterWebhook, status: int) -> None:
     agent.answer = lambda: Response(status_code=status)
     await webhook.deliver(agent.url, SECRET, [a_letter()], ADDRESS)
+    assert len(agent.got) == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 413, 422])
@@ -214,6 +215,7 @@ async def test_an_answer_without_end_is_not_read(agent: Agent, webhook: LetterWe
     agent.answer = lambda: StreamingResponse(endless())
     async with asyncio.timeout(5):
         await webhook.deliver(agent.url, SECRET, [a_letter()], ADDRESS)
+    assert len(agent.got) == 1
 
 
 async def test_nobody_there_is_tried_again(webhook: LetterWebhook) -> None:

@@ -166,7 +166,8 @@ async def test_the_active_pane_gets_it(server: TmuxServer, tmux: Tmux, marker: s
     await server.shell(marker)
     server.run("split-window", "-t", f"={marker}:", "cat")
     await tmux.nudge(marker, LINE)
-    await server.shows(marker, f"{LINE}\n{LINE}")
+    await server.shows(marker, f"{LINE}\n{LINE}")  # typed, and what `cat` says of it
+    assert LINE not in server.run("capture-pane", "-p", "-t", f"={marker}:.0")
 
 
 @pytest.mark.parametrize(
