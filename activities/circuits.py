@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from mailroom.models.agent_handling import Mailbox
 from mailroom.models.breaker import Circuit, Try, may_try
-from mailroom.ports import LetterStore
+from mailroom.ports.letters import LetterStore
 
 
 async def may_try_now(letters: LetterStore, mailbox: Mailbox, circuit: Circuit) -> Try:

@@ -29,15 +29,10 @@ from mailroom.models.agent_mail import (
     event_owner,
     retry_pause,
 )
+from mailroom.models.durations import shown
 from mailroom.models.events import MailEvent
-from mailroom.ports import (
-    AgentMailboxes,
-    LetterFlows,
-    LetterNews,
-    LetterStore,
-    Permanent,
-    Transient,
-)
+from mailroom.ports import Permanent, Transient
+from mailroom.ports.letters import AgentMailboxes, LetterFlows, LetterNews, LetterStore
 
 Hooks = Callable[[Letter], Coroutine[Any, Any, None]]
 # Most sessions confirm in some 10 ms. Longer, and a workflow would keep its task from others.
@@ -186,8 +181,9 @@ class _One:
         state = await self.by.letters.state(letter.id)
         if state in ARRIVED:
             return _over(state)
-        seconds = self.request.terms.confirm_within.total_seconds()
-        raise Unconfirmed(f"The session did not confirm within {seconds:g} s.")
+        raise Unconfirmed(
+            f"The session did not confirm within {shown(self.request.terms.confirm_within)}."
+        )
 
     async def arrived(self, channel: Channel) -> Attempt:
         state = await self.move(LetterState.DELIVERED, Event.ROUTED, channel=channel)

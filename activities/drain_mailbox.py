@@ -22,16 +22,11 @@ from mailroom.models.agent_mail import (
     event_owner,
 )
 from mailroom.models.breaker import Try
+from mailroom.models.durations import shown
 from mailroom.models.events import MailEvent
 from mailroom.models.strategies import Notification
-from mailroom.ports import (
-    AgentMailboxes,
-    LetterFlows,
-    LetterNews,
-    LetterStore,
-    Permanent,
-    Transient,
-)
+from mailroom.ports import Permanent, Transient
+from mailroom.ports.letters import AgentMailboxes, LetterFlows, LetterNews, LetterStore
 
 
 @dataclass(frozen=True)
@@ -107,13 +102,11 @@ class _Drain:
         silent = await unconfirmed(news, set(ids), self.mailbox.delivery_timeout)
         if silent:
             # What was said may have been missed.
-            silent = set(
-                await self.by.letters.letters_of(await self.by.letters.open_events(events))
-            )
+            silent = set(await self.by.letters.unconfirmed(events))
         self.processed += len(ids) - len(silent)
         await self.reached(ok=not silent)
         for letter in (each for each in ids if each in silent):
-            error = f"The session did not confirm within {self.mailbox.delivery_timeout}."
+            error = f"The session did not confirm within {shown(self.mailbox.delivery_timeout)}."
             await self.by.flows.tell_letter(letter, "unanswered_by", error)
         return not silent
 

@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.reach import Reach
 from mailroom.models.agent_mail import Channel, EscalateInput, Event, LetterState
-from mailroom.ports import AgentMailboxes, LetterStore
+from mailroom.ports.letters import AgentMailboxes, LetterStore
 
 OVER = (LetterState.ACKNOWLEDGED, LetterState.EXPIRED, LetterState.DISCARDED)
 

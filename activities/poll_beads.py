@@ -9,7 +9,8 @@ from temporalio import activity
 
 from mailroom.models.beads import BeadsMessage, BeadsPolled, messages
 from mailroom.models.given_letter import GivenLetter, NoLetter
-from mailroom.ports import Beads, LetterIntake, Permanent
+from mailroom.ports import Permanent
+from mailroom.ports.letters import Beads, LetterIntake
 
 log = structlog.get_logger()
 

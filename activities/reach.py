@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from mailroom.models.agent_handling import Mailbox
 from mailroom.models.agent_mail import Channel, Letter
 from mailroom.models.nudges import batch_line, nudge_line, read_command
-from mailroom.ports import Blobs, LetterCommands, LetterWebhooks, Nudges, Permanent, Transient
+from mailroom.ports import Blobs, Permanent, Transient
+from mailroom.ports.letters import LetterCommands, LetterWebhooks, Nudges
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from temporalio import activity
 
 from mailroom.models.names import agent_mail_id
 from mailroom.models.retention import Kept, OldLetter, Removed
-from mailroom.ports import Blobs, Executions, LetterRetention
+from mailroom.ports import Blobs, Executions
+from mailroom.ports.letters import LetterRetention
 
 BATCH = 200
 MOST_LETTERS = 5_000

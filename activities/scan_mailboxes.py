@@ -7,7 +7,7 @@ from temporalio import activity
 from activities.reach import Reach
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_mail import ScanInput
-from mailroom.ports import AgentSessions, LetterFlows, LetterStore
+from mailroom.ports.letters import AgentSessions, LetterFlows, LetterStore
 
 MOST = 500
 

@@ -25,15 +25,7 @@ from mailroom.models.reply import (
 )
 from mailroom.models.rows import Change, Columns, SendOutcome
 from mailroom.models.states import MailState
-from mailroom.ports import (
-    Blobs,
-    EmailStore,
-    Mailer,
-    Permanent,
-    SendMarkers,
-    SendUnknown,
-    Transient,
-)
+from mailroom.ports import Blobs, EmailStore, Mailer, Permanent, SendMarkers, SendUnknown, Transient
 
 
 @dataclass(frozen=True)

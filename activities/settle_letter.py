@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from mailroom.models.agent_mail import Event, Letter, LetterState, Move, Placing, SettleInput
-from mailroom.ports import LetterStore
+from mailroom.ports.letters import LetterStore
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from mailroom.models.beads import DEAD, beads_id
 from mailroom.models.email_reply import SayInput
 from mailroom.models.owner import Owner
 from mailroom.models.text import one_line
-from mailroom.ports import Beads, Permanent, Transient
+from mailroom.ports import Permanent, Transient
+from mailroom.ports.letters import Beads
 
 log = structlog.get_logger()
 

@@ -12,14 +12,7 @@ from temporalio.exceptions import ApplicationError
 from activities.sent_answers import SentAnswers
 from activities.taking import Taking
 from mailroom.models.mailbox import Cursor, MailboxWatch, Reading, Watched
-from mailroom.ports import (
-    Inbox,
-    LoginRefused,
-    MailboxStore,
-    MailSession,
-    MailSource,
-    Transient,
-)
+from mailroom.ports import Inbox, LoginRefused, MailboxStore, MailSession, MailSource, Transient
 
 # A session is ended and begun anew, so that its workflow's history is cut now and then.
 LONGEST_SESSION = timedelta(hours=6)

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from mailroom.bridge.context import Context
 from mailroom.bridge.flows import NotRunning
+from mailroom.models.agent_config import terms_of
 from mailroom.models.agent_mail import (
     ARRIVED,
     AgentMailInput,
@@ -89,7 +90,7 @@ async def _start_again(the: Context, letter_id: str) -> None:
     if kept is None:
         return
     letter, step = kept
-    terms = the.agents.terms(letter.priority, letter.to)
+    terms = terms_of(await the.agent_mailboxes.of(letter.to), letter.priority)
     mail = AgentMailInput(letter=letter, terms=terms, carried=LetterProgress(step=step + 1))
     if await the.letter_flows.start(mail, again=True):
         reason: dict[str, object] = {"reason": Order.REPLAY.reason}

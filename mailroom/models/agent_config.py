@@ -83,9 +83,6 @@ class AgentsSection(Handling):
                 values = _overlaid(values, each)
         return Mailbox.model_validate(values | {"address": address})
 
-    def terms(self, priority: Priority, address: str) -> Terms:
-        return terms_of(self.for_address(address), priority)
-
     def scan_pause(self, priority: Priority) -> timedelta:
         return self.scan_every_by_priority.get(priority, self.scan_every)
 

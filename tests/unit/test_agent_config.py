@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from mailroom.adapters.settings import BadConfiguration, ConfigFile, load_config_file
-from mailroom.models.agent_config import AgentsSection
+from mailroom.models.agent_config import AgentsSection, terms_of
 from mailroom.models.agent_handling import Mailbox, Overflow, Sessions
 from mailroom.models.agent_mail import Delivery, Letter, Priority, Terms
 from mailroom.models.agent_recipients import UnknownRecipient, recipients_of
@@ -39,10 +39,14 @@ def letter(to: str = "rig/worker", **other: Any) -> Letter:
     return Letter.model_validate(about | other)
 
 
+def terms(section: AgentsSection, address: str, priority: Priority) -> Terms:
+    return terms_of(section.for_address(address), priority)
+
+
 def test_the_defaults_are_those_of_the_seeds() -> None:
     section = AgentsSection()
     assert section.enable_priority_processing
-    assert section.terms(Priority.NORMAL, "rig/worker") == Terms()
+    assert terms(section, "rig/worker", Priority.NORMAL) == Terms()
     assert section.scan_pause(Priority.LOW) == timedelta(seconds=30)
     assert (section.lease, section.confirmations_kept) == (timedelta(hours=1), timedelta(hours=1))
     box = section.for_address("rig/worker")
@@ -59,9 +63,11 @@ def test_the_defaults_are_those_of_the_seeds() -> None:
 
 
 def test_only_urgent_letters_escalate() -> None:
-    within = [AgentsSection().terms(each, "mayor/").acknowledge_within for each in Priority]
+    within = [terms(AgentsSection(), "mayor/", each).acknowledge_within for each in Priority]
     assert within == [timedelta(minutes=10), None, None, None]
-    assert not agents("acknowledge_within = 0").terms(Priority.URGENT, "a/").acknowledge_within
+    assert not terms_of(
+        agents("acknowledge_within = 0").for_address("a/"), Priority.URGENT
+    ).acknowledge_within
 
 
 def test_pauses_differ_by_priority() -> None:
@@ -70,9 +76,9 @@ def test_pauses_differ_by_priority() -> None:
         'scan_every_by_priority = { urgent = "5s" }\n'
         '[[mailboxes]]\naddress = "slow/"\nretry_after = "1h"'
     )
-    assert section.terms(Priority.URGENT, "rig/a").retry_after == timedelta(seconds=10)
-    assert section.terms(Priority.LOW, "rig/a").retry_after == timedelta(minutes=2)
-    assert section.terms(Priority.URGENT, "slow/").retry_after == timedelta(hours=1)
+    assert terms(section, "rig/a", Priority.URGENT).retry_after == timedelta(seconds=10)
+    assert terms(section, "rig/a", Priority.LOW).retry_after == timedelta(minutes=2)
+    assert terms(section, "slow/", Priority.URGENT).retry_after == timedelta(hours=1)
     assert section.scan_pause(Priority.URGENT) == timedelta(seconds=5)
     assert section.scan_pause(Priority.HIGH) == timedelta(seconds=30)
 
@@ -108,7 +114,7 @@ def test_a_mailbox_changes_only_what_it_says() -> None:
     assert [box.tmux_sessions for box in (mayor, worker)] == [["hq-mayor"], ["gt-rig-worker"]]
     assert (mayor.webhook, worker.webhook) == (None, "https://agent.example/mail")
     assert section.known == {"overseer", "rig/worker"}
-    terms = section.terms(Priority.NORMAL, "rig/worker")
+    terms = terms(section, "rig/worker", Priority.NORMAL)
     assert (terms.confirm_retries, terms.confirm_pause) == (5, timedelta(milliseconds=100))
     assert terms.queue_ttl == timedelta(hours=2)
 

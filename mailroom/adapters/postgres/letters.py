@@ -70,10 +70,6 @@ class PostgresLetters:
             found = await connection.scalar(_THREAD, {"id": letter_id})
         return None if found is None else str(found)
 
-    async def unread(self, letter_id: str) -> bool:
-        async with self._engine.connect() as connection:
-            return bool(await connection.scalar(_UNREAD, {"id": letter_id}))
-
     async def depth(self, address: str) -> int:
         """Letters that wait for an address."""
         async with self._engine.connect() as connection:
@@ -122,15 +118,10 @@ class PostgresLetters:
         async with self._engine.connect() as connection:
             return [int(one) for one in await connection.scalars(_PUSH, values)]
 
-    async def open_events(self, events: Sequence[int]) -> list[int]:
-        """Those of the pushed events whose letters nobody has confirmed."""
+    async def unconfirmed(self, events: Sequence[int]) -> list[str]:
+        """The letters of these events that nobody has confirmed."""
         async with self._engine.connect() as connection:
-            found = await connection.scalars(_OPEN_EVENTS, {"events": list(events)})
-            return [int(one) for one in found]
-
-    async def letters_of(self, events: Sequence[int]) -> list[str]:
-        async with self._engine.connect() as connection:
-            found = await connection.scalars(_LETTERS_OF, {"events": list(events)})
+            found = await connection.scalars(_UNCONFIRMED, {"events": list(events)})
             return [str(one) for one in found]
 
     async def notified(self, address: str, letters: Sequence[str], how: Channel | None) -> None:
@@ -356,9 +347,6 @@ _TRY_BEFORE = text("""
       AND type IN ('message.delivering', 'message.routing_error')
     ORDER BY id DESC OFFSET 1 LIMIT 1
 """)
-_UNREAD = text("""
-    SELECT read_at IS NULL AND acknowledged_at IS NULL FROM agent_mail WHERE id = :id
-""")
 _DEPTH = text("""
     SELECT count(*) FROM agent_mail
     WHERE "to" = :to AND status IN ('queued', 'delivering', 'retrying')
@@ -416,15 +404,12 @@ _PUSH = text(f"""
     )
     SELECT event_id FROM pushed
 """)  # noqa: S608  parts of ours
-_OPEN_EVENTS = text("""
-    SELECT event_id FROM session_events
+_UNCONFIRMED = text("""
+    SELECT DISTINCT message_id FROM session_events
     WHERE event_id = ANY(:events) AND message_id NOT IN (
         SELECT message_id FROM session_events
         WHERE confirmed_at IS NOT NULL
           AND message_id IN (SELECT message_id FROM session_events WHERE event_id = ANY(:events)))
-""")
-_LETTERS_OF = text("""
-    SELECT DISTINCT message_id FROM session_events WHERE event_id = ANY(:events)
 """)
 # Of several letters each statement takes the rows in one order, so that no two wait for each other.
 _IN_ORDER = "(SELECT id FROM agent_mail WHERE id = ANY(:ids) ORDER BY id FOR UPDATE)"
