@@ -114,9 +114,9 @@ def test_a_mailbox_changes_only_what_it_says() -> None:
     assert [box.tmux_sessions for box in (mayor, worker)] == [["hq-mayor"], ["gt-rig-worker"]]
     assert (mayor.webhook, worker.webhook) == (None, "https://agent.example/mail")
     assert section.known == {"overseer", "rig/worker"}
-    terms = terms(section, "rig/worker", Priority.NORMAL)
-    assert (terms.confirm_retries, terms.confirm_pause) == (5, timedelta(milliseconds=100))
-    assert terms.queue_ttl == timedelta(hours=2)
+    found = terms(section, "rig/worker", Priority.NORMAL)
+    assert (found.confirm_retries, found.confirm_pause) == (5, timedelta(milliseconds=100))
+    assert found.queue_ttl == timedelta(hours=2)
 
 
 @pytest.mark.parametrize(

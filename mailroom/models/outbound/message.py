@@ -1,0 +1,107 @@
+"""What the workflow of a message and its steps tell each other. No address is in it: histories are
+read by many."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from mailroom.models.base import Frozen
+from mailroom.models.outbound.item import MessagePriority
+from mailroom.models.outbound.item import SmtpResponse as SmtpResponse  # noqa: PLC0414
+from mailroom.models.outbound.words import BounceType, MessageQueueStatus
+
+OUTBOUND = "outbound"
+"""Whose timeline messages are in."""
+
+
+class Event(StrEnum):
+    """Lines of a message's timeline."""
+
+    SUBMITTED = "message.submitted"
+    HELD = "message.held"
+    ATTEMPTED = "message.attempted"
+    DELIVERED = "message.delivered"
+    RELAYED = "message.relayed"
+    DEFERRED = "message.deferred"
+    BOUNCED = "message.bounced"
+    UNKNOWN = "message.unknown"
+    COMPLAINT = "message.complaint"
+    EXPIRED = "message.expired"
+    SUSPENDED = "message.suspended"
+    RESUMED = "message.resumed"
+    REBOUND = "message.rebound"
+    RETRIED = "message.retried"
+    CANCELLED = "message.cancelled"
+    PRIORITY = "message.priority"
+
+
+class OutboundMessage(Frozen):
+    """A message as its workflow gets it."""
+
+    id: UUID
+    queue_name: str
+    tenant_id: str | None = None
+    priority: MessagePriority
+    weight: float = Field(default=1.0, gt=0, description="of the queue's share and rate")
+    scheduled_at: AwareDatetime | None = None
+    expires_at: AwareDatetime
+
+
+class OutboundProgress(Frozen):
+    """`held` by its queue's state; `relayed`: another server has taken it and tells us later."""
+
+    status: MessageQueueStatus = MessageQueueStatus.READY
+    step: int = 0
+    num_attempts: int = 0
+    next_attempt_at: AwareDatetime | None = None
+    held: bool = False
+    relayed: bool = False
+    reason: str | None = None
+
+
+class OutboundInput(Frozen):
+    message: OutboundMessage
+    carried: OutboundProgress | None = None
+
+
+class DeliverInput(Frozen):
+    """`attempt` counts from 1 over the message's whole life; `at_once` overrides what holds it."""
+
+    id: UUID
+    step: int
+    attempt: int
+
+
+class Outcome(Frozen):
+    """Of a try: where the message stands now, as it is written down."""
+
+    status: MessageQueueStatus
+    num_attempts: int
+    next_attempt_at: AwareDatetime | None = None
+    held: bool = False
+    relayed: bool = False
+    reason: str | None = None
+
+
+class SettleMessage(Frozen):
+    """A step that delivers nothing: somebody said so, or its time was over."""
+
+    id: UUID
+    step: int
+    status: MessageQueueStatus
+    event: Event
+    reason: str | None = None
+    next_attempt_at: AwareDatetime | None = None
+    bounce_classification: BounceType | None = None
+    queue_name: str | None = Field(default=None, description="of a rebind")
+    routing_domain: str | None = Field(default=None, description="of a rebind")
+    priority: MessagePriority | None = Field(default=None, description="of a set_priority")
+
+
+class Settled(Frozen):
+    """Where it stands: a report may have come first."""
+
+    status: MessageQueueStatus
+    queue_name: str
+    weight: float = 1.0
