@@ -4,7 +4,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import URL, create_engine
 
-from mailroom.adapters.postgres import schema_agents  # noqa: F401  its tables are part of it
+from mailroom.adapters.postgres import (  # noqa: F401  their tables are part of it
+    schema_agents,
+    schema_outbound,
+)
 from mailroom.adapters.postgres.migrate import upgrade
 from mailroom.adapters.postgres.schema import metadata
 

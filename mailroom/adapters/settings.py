@@ -15,6 +15,7 @@ from mailroom.models.agent_addresses import OVERSEER, address_of
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.base import Frozen
 from mailroom.models.drafting import DraftsSection
+from mailroom.models.outbound.config import OutboundSection
 from mailroom.models.owner import Owner
 from mailroom.models.retention import Kept
 from mailroom.models.sms_text import SmsFormat
@@ -211,6 +212,7 @@ class ConfigFile(Frozen):
     templates: tuple[Template, ...] = ()
     drafts: DraftsSection = DraftsSection()
     agents: AgentsSection = AgentsSection()
+    outbound: OutboundSection = OutboundSection()
 
     @model_validator(mode="after")
     def _overseer(self) -> Self:

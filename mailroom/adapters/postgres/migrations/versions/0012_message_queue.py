@@ -1,0 +1,108 @@
+"""Outbound messages: the queue of seed 004 (section 6), the states of queues, suppressed recipients,
+and what deliveries say of domains."""
+
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+
+
+def upgrade() -> None:
+    op.execute(_UP)
+
+
+def downgrade() -> None:
+    op.execute(_DOWN)
+
+
+_UP = """
+CREATE TABLE message_queue (
+    id uuid PRIMARY KEY,
+    message_id text NOT NULL,
+    queue_name text NOT NULL,
+    recipient text NOT NULL,
+    sender text NOT NULL,
+    domain text NOT NULL,
+    routing_domain text,
+    campaign_id text,
+    tenant_id text,
+    pool_name text,
+    status text NOT NULL,
+    priority smallint NOT NULL DEFAULT 5,
+    size_bytes bigint NOT NULL,
+    num_attempts integer NOT NULL DEFAULT 0,
+    max_attempts integer NOT NULL DEFAULT 20,
+    last_attempt_at timestamptz,
+    next_attempt_at timestamptz,
+    last_bounce_reason text,
+    bounce_classification text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    scheduled_at timestamptz,
+    delivered_at timestamptz,
+    expires_at timestamptz,
+    smtp_response jsonb,
+    delivery_protocol text DEFAULT 'smtp',
+    headers jsonb,
+    body_hash text,
+    attachment_count integer DEFAULT 0,
+    tags text[],
+    metadata jsonb,
+    blob text,
+    step integer NOT NULL DEFAULT 0,
+    held boolean NOT NULL DEFAULT false,
+    relayed boolean NOT NULL DEFAULT false,
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX message_queue_queue ON message_queue (queue_name, status);
+CREATE INDEX message_queue_held ON message_queue (queue_name, id) WHERE held;
+CREATE INDEX message_queue_status ON message_queue (status, created_at, id);
+CREATE INDEX message_queue_domain ON message_queue (domain, created_at, id);
+CREATE INDEX message_queue_recipient ON message_queue (recipient, id);
+CREATE INDEX message_queue_campaign ON message_queue (campaign_id, created_at, id)
+    WHERE campaign_id IS NOT NULL;
+CREATE INDEX message_queue_tenant ON message_queue (tenant_id, created_at, id)
+    WHERE tenant_id IS NOT NULL;
+CREATE INDEX message_queue_created ON message_queue (created_at, id);
+CREATE INDEX message_queue_scheduled ON message_queue (scheduled_at) WHERE scheduled_at IS NOT NULL;
+CREATE INDEX message_queue_next ON message_queue (next_attempt_at)
+    WHERE next_attempt_at IS NOT NULL;
+CREATE INDEX message_queue_message_id ON message_queue USING hash (message_id);
+
+CREATE TABLE queues (
+    queue_name text PRIMARY KEY,
+    state text NOT NULL DEFAULT 'active',
+    reason text,
+    until timestamptz,
+    set_by text NOT NULL,
+    openings integer NOT NULL DEFAULT 0,
+    probing_since timestamptz,
+    changed_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE suppressions (
+    tenant_id text NOT NULL DEFAULT '',
+    address text NOT NULL,
+    reason text NOT NULL,
+    source text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, address)
+);
+
+CREATE TABLE delivery_outcomes (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    domain text NOT NULL,
+    kind text NOT NULL,
+    seconds double precision,
+    at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE reports (
+    key text PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX reports_at ON reports (at);
+"""
+
+_DOWN = """
+DROP TABLE reports, delivery_outcomes, suppressions, queues, message_queue;
+"""

@@ -1,0 +1,131 @@
+"""The tables of outbound mail. Column names are seed 004's where it names them."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from mailroom.adapters.postgres.schema import metadata, time_at, time_now
+
+message_queue = Table(
+    "message_queue",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("message_id", Text, nullable=False),
+    Column("queue_name", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("routing_domain", Text),
+    Column("campaign_id", Text),
+    Column("tenant_id", Text),
+    Column("pool_name", Text),
+    Column("status", Text, nullable=False),
+    Column("priority", SmallInteger, nullable=False, server_default=text("5")),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("num_attempts", Integer, nullable=False, server_default=text("0")),
+    Column("max_attempts", Integer, nullable=False, server_default=text("20")),
+    time_at("last_attempt_at"),
+    time_at("next_attempt_at"),
+    Column("last_bounce_reason", Text),
+    Column("bounce_classification", Text),
+    time_now("created_at"),
+    time_at("scheduled_at"),
+    time_at("delivered_at"),
+    time_at("expires_at"),
+    Column("smtp_response", JSONB),
+    Column("delivery_protocol", Text, server_default=text("'smtp'")),
+    Column("headers", JSONB),
+    Column("body_hash", Text),
+    Column("attachment_count", Integer, server_default=text("0")),
+    Column("tags", ARRAY(Text)),
+    Column("metadata", JSONB),
+    Column("blob", Text),
+    Column("step", Integer, nullable=False, server_default=text("0")),
+    Column("held", Boolean, nullable=False, server_default=text("false")),
+    Column("relayed", Boolean, nullable=False, server_default=text("false")),
+    time_now("updated_at"),
+    Index("message_queue_queue", "queue_name", "status"),
+    Index("message_queue_held", "queue_name", "id", postgresql_where=text("held")),
+    Index("message_queue_status", "status", "created_at", "id"),
+    Index("message_queue_domain", "domain", "created_at", "id"),
+    Index("message_queue_recipient", "recipient", "id"),
+    Index(
+        "message_queue_campaign",
+        "campaign_id",
+        "created_at",
+        "id",
+        postgresql_where=text("campaign_id IS NOT NULL"),
+    ),
+    Index(
+        "message_queue_tenant",
+        "tenant_id",
+        "created_at",
+        "id",
+        postgresql_where=text("tenant_id IS NOT NULL"),
+    ),
+    Index("message_queue_created", "created_at", "id"),
+    Index(
+        "message_queue_scheduled",
+        "scheduled_at",
+        postgresql_where=text("scheduled_at IS NOT NULL"),
+    ),
+    Index(
+        "message_queue_next",
+        "next_attempt_at",
+        postgresql_where=text("next_attempt_at IS NOT NULL"),
+    ),
+    Index("message_queue_message_id", "message_id", postgresql_using="hash"),
+)
+
+queues = Table(
+    "queues",
+    metadata,
+    Column("queue_name", Text, primary_key=True),
+    Column("state", Text, nullable=False, server_default=text("'active'")),
+    Column("reason", Text),
+    time_at("until"),
+    Column("set_by", Text, nullable=False),
+    Column("openings", Integer, nullable=False, server_default=text("0")),
+    time_at("probing_since"),
+    time_now("changed_at"),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("tenant_id", Text, primary_key=True, server_default=text("''")),
+    Column("address", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("source", Text),
+    time_now("created_at"),
+)
+
+delivery_outcomes = Table(
+    "delivery_outcomes",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("domain", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("seconds", Double),
+    time_now("at"),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("key", Text, primary_key=True),
+    time_now("at"),
+    Index("reports_at", "at"),
+)

@@ -1,0 +1,48 @@
+"""`[outbound]` of mailroom.toml: how hard messages are tried, and where they go."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from mailroom.models.base import Frozen
+from mailroom.models.durations import Duration
+from mailroom.models.outbound.item import DEFAULT_MAX_ATTEMPTS, Attempts
+from mailroom.models.patterns import matches
+
+MOST_RATE = 1_000_000
+LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1_000.0
+"""Temporal takes no weights beyond."""
+
+ThrottleRate = Annotated[float, Field(gt=0, le=MOST_RATE, description="messages per minute")]
+
+
+class QueueSection(Frozen):
+    """`[[outbound.queues]]`: a queue, or several by a pattern such as `*.example.com`."""
+
+    name: str
+    throttle_rate: ThrottleRate | None = None
+
+
+class OutboundSection(Frozen):
+    """RFC 5321 §4.5.4.1: half an hour at least between two tries, four to five days in all."""
+
+    first_retry: Duration = timedelta(minutes=30)
+    longest_retry: Duration = timedelta(hours=6)
+    max_attempts: Attempts = DEFAULT_MAX_ATTEMPTS
+    expires_after: Duration = timedelta(days=5)
+    connections: int = Field(default=10, ge=1, le=1_000, description="to one destination at once")
+    throttle_rate: ThrottleRate = Field(default=6_000, description="of a queue without its own")
+    bounce_domain: str | None = Field(
+        default=None, description="where bounces are to go: VERP addresses at this domain"
+    )
+    queues: tuple[QueueSection, ...] = ()
+
+    def weight(self, queue_name: str) -> float:
+        """A queue's share, and its rate as a multiple of what is usual."""
+        weight = (self.rate_of(queue_name) or self.throttle_rate) / self.throttle_rate
+        return min(max(weight, LEAST_WEIGHT), MOST_WEIGHT)
+
+    def rate_of(self, queue_name: str) -> float | None:
+        """Its own messages per minute, where it has a rate of its own."""
+        return next((q.throttle_rate for q in self.queues if matches(q.name, queue_name)), None)
