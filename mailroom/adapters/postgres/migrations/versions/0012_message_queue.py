@@ -1,5 +1,5 @@
-"""Outbound messages: the queue of seed 004 (section 6), the states of queues, suppressed recipients,
-and what deliveries say of domains."""
+"""Outbound messages (seed 004, section 6), the states of their queues, suppressed recipients, and
+what deliveries say of domains."""
 
 from alembic import op
 
