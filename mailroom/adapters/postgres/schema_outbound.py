@@ -58,6 +58,7 @@ message_queue = Table(
     time_now("updated_at"),
     Index("message_queue_queue", "queue_name", "status"),
     Index("message_queue_held", "queue_name", "id", postgresql_where=text("held")),
+    Index("message_queue_held_domain", "domain", "id", postgresql_where=text("held")),
     Index("message_queue_status", "status", "created_at", "id"),
     Index("message_queue_domain", "domain", "created_at", "id"),
     Index("message_queue_recipient", "recipient", "id"),
@@ -120,6 +121,51 @@ delivery_outcomes = Table(
     Column("kind", Text, nullable=False),
     Column("seconds", Double),
     time_now("at"),
+)
+
+domain_hours = Table(
+    "domain_hours",
+    metadata,
+    Column("domain", Text, primary_key=True),
+    time_at("hour", primary_key=True),
+    *(
+        Column(kind, Integer, nullable=False, server_default=text("0"))
+        for kind in ("delivered", "deferred", "bounced", "blocked", "complaints")
+    ),
+    Column("seconds", Double, nullable=False, server_default=text("0")),
+    Index("domain_hours_hour", "hour"),
+)
+
+domain_health = Table(
+    "domain_health",
+    metadata,
+    Column("domain", Text, primary_key=True),
+    Column("score", Double, nullable=False, server_default=text("100")),
+    *(
+        Column(figure, Double, nullable=False, server_default=text("0"))
+        for figure in (
+            "results",
+            "bounce_rate",
+            "block_rate",
+            "deferral_rate",
+            "average_delivery_time",
+        )
+    ),
+    time_at("last_successful_delivery"),
+    time_at("last_failure_at"),
+    time_at("scored_at"),
+    Index("domain_health_due", text("scored_at NULLS FIRST"), "domain"),
+)
+
+domain_health_history = Table(
+    "domain_health_history",
+    metadata,
+    Column("domain", Text, primary_key=True),
+    time_at("hour", primary_key=True),
+    Column("score", Double, nullable=False),
+    Column("results", Double, nullable=False),
+    Column("bounce_rate", Double, nullable=False),
+    Index("domain_health_history_hour", "hour"),
 )
 
 reports = Table(

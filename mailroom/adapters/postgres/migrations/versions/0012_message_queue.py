@@ -55,6 +55,7 @@ CREATE TABLE message_queue (
 );
 CREATE INDEX message_queue_queue ON message_queue (queue_name, status);
 CREATE INDEX message_queue_held ON message_queue (queue_name, id) WHERE held;
+CREATE INDEX message_queue_held_domain ON message_queue (domain, id) WHERE held;
 CREATE INDEX message_queue_status ON message_queue (status, created_at, id);
 CREATE INDEX message_queue_domain ON message_queue (domain, created_at, id);
 CREATE INDEX message_queue_recipient ON message_queue (recipient, id);
@@ -96,6 +97,43 @@ CREATE TABLE delivery_outcomes (
     at timestamptz NOT NULL DEFAULT now()
 );
 
+CREATE TABLE domain_hours (
+    domain text NOT NULL,
+    hour timestamptz NOT NULL,
+    delivered integer NOT NULL DEFAULT 0,
+    deferred integer NOT NULL DEFAULT 0,
+    bounced integer NOT NULL DEFAULT 0,
+    blocked integer NOT NULL DEFAULT 0,
+    complaints integer NOT NULL DEFAULT 0,
+    seconds double precision NOT NULL DEFAULT 0,
+    PRIMARY KEY (domain, hour)
+);
+CREATE INDEX domain_hours_hour ON domain_hours (hour);
+
+CREATE TABLE domain_health (
+    domain text PRIMARY KEY,
+    score double precision NOT NULL DEFAULT 100,
+    results double precision NOT NULL DEFAULT 0,
+    bounce_rate double precision NOT NULL DEFAULT 0,
+    block_rate double precision NOT NULL DEFAULT 0,
+    deferral_rate double precision NOT NULL DEFAULT 0,
+    average_delivery_time double precision NOT NULL DEFAULT 0,
+    last_successful_delivery timestamptz,
+    last_failure_at timestamptz,
+    scored_at timestamptz
+);
+CREATE INDEX domain_health_due ON domain_health (scored_at NULLS FIRST, domain);
+
+CREATE TABLE domain_health_history (
+    domain text NOT NULL,
+    hour timestamptz NOT NULL,
+    score double precision NOT NULL,
+    results double precision NOT NULL,
+    bounce_rate double precision NOT NULL,
+    PRIMARY KEY (domain, hour)
+);
+CREATE INDEX domain_health_history_hour ON domain_health_history (hour);
+
 CREATE TABLE reports (
     key text PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT now()
@@ -104,5 +142,6 @@ CREATE INDEX reports_at ON reports (at);
 """
 
 _DOWN = """
-DROP TABLE reports, delivery_outcomes, suppressions, queues, message_queue;
+DROP TABLE reports, domain_health_history, domain_health, domain_hours,
+    delivery_outcomes, suppressions, queues, message_queue;
 """
