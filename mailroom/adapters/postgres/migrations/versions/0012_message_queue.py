@@ -81,13 +81,14 @@ CREATE TABLE queues (
 );
 
 CREATE TABLE suppressions (
-    tenant_id text NOT NULL DEFAULT '',
-    address text NOT NULL,
+    tenant_id text COLLATE "C" NOT NULL DEFAULT '',
+    address text COLLATE "C" NOT NULL,
     reason text NOT NULL,
     source text,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, address)
 );
+CREATE INDEX suppressions_address ON suppressions (address, tenant_id);
 
 CREATE TABLE delivery_outcomes (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
