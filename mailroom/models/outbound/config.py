@@ -8,6 +8,7 @@ from pydantic import Field
 from mailroom.models.base import Frozen
 from mailroom.models.durations import Duration
 from mailroom.models.outbound.item import DEFAULT_MAX_ATTEMPTS, Attempts
+from mailroom.models.outbound.routing import HostName, Nameserver, Port, TlsPolicy, TlsSection
 from mailroom.models.patterns import matches
 
 MOST_RATE = 1_000_000
@@ -37,6 +38,20 @@ class OutboundSection(Frozen):
         default=None, description="where bounces are to go: VERP addresses at this domain"
     )
     queues: tuple[QueueSection, ...] = ()
+    hostname: HostName | None = Field(default=None, description="what we say in EHLO")
+    port: Port = Field(default=25, description="of mail servers that an MX record names")
+    nameservers: tuple[Nameserver, ...] = Field(default=(), description="the system's if empty")
+    allow_private: bool = Field(
+        default=False, description="whether the DNS may send mail to loopback and intranets"
+    )
+    deadline: Duration = Field(
+        default=timedelta(minutes=5), description="from connecting to the end of the message"
+    )
+    tls: tuple[TlsSection, ...] = ()
+
+    def tls_of(self, domain: str) -> TlsPolicy | None:
+        """The first that fits; None where none was asked for."""
+        return next((t.policy for t in self.tls if matches(t.domain.lower(), domain)), None)
 
     def weight(self, queue_name: str) -> float:
         """A queue's share, and its rate as a multiple of what is usual."""
