@@ -11,6 +11,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -176,4 +177,37 @@ reports = Table(
     Column("key", Text, primary_key=True),
     time_now("at"),
     Index("reports_at", "at"),
+)
+
+legacy_migrations = Table(
+    "legacy_migrations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("source", Text),
+    Column("sender", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("done", Integer, nullable=False, server_default=text("0")),
+    Column("refused", Integer, nullable=False, server_default=text("0")),
+    time_now("began_at"),
+    time_at("ended_at"),
+    Index(
+        "legacy_migrations_running",
+        "digest",
+        unique=True,
+        postgresql_where=text("status = 'running'"),
+    ),
+)
+
+legacy_records = Table(
+    "legacy_records",
+    metadata,
+    Column("migration_id", Uuid, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("id", Uuid, nullable=False),
+    Column("record", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("replaced", JSONB),
+    UniqueConstraint("migration_id", "id"),
+    Index("legacy_records_message", "id"),
 )

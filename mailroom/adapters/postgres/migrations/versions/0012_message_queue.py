@@ -140,9 +140,36 @@ CREATE TABLE reports (
     at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX reports_at ON reports (at);
+
+CREATE TABLE legacy_migrations (
+    id uuid PRIMARY KEY,
+    digest text NOT NULL,
+    source text,
+    sender text NOT NULL,
+    status text NOT NULL,
+    done integer NOT NULL DEFAULT 0,
+    refused integer NOT NULL DEFAULT 0,
+    began_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz
+);
+CREATE UNIQUE INDEX legacy_migrations_running ON legacy_migrations (digest)
+    WHERE status = 'running';
+
+CREATE TABLE legacy_records (
+    migration_id uuid NOT NULL,
+    position integer NOT NULL,
+    id uuid NOT NULL,
+    record text NOT NULL,
+    outcome text NOT NULL,
+    replaced jsonb,
+    PRIMARY KEY (migration_id, position),
+    UNIQUE (migration_id, id)
+);
+CREATE INDEX legacy_records_message ON legacy_records (id);
 """
 
 _DOWN = """
+DROP TABLE legacy_records, legacy_migrations;
 DROP TABLE reports, domain_health_history, domain_health, domain_hours,
     delivery_outcomes, suppressions, queues, message_queue;
 """
