@@ -19,6 +19,7 @@ from mailroom.adapters.postgres.listen import EventFeed
 from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
+from mailroom.adapters.postgres.suppressions import PostgresSuppressions
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
 from mailroom.adapters.postgres.wishes import PostgresMailboxes
@@ -78,6 +79,7 @@ class Context:
     known_agents: PostgresAgents
     agents: AgentsSection
     agent_mailboxes: PostgresMailboxes
+    suppressions: PostgresSuppressions
     feed: EventFeed
     blobs: Blobs
     links: SignedLinks

@@ -18,6 +18,7 @@ from mailroom.adapters.postgres.letters import PostgresLetters
 from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
+from mailroom.adapters.postgres.suppressions import PostgresSuppressions
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
 from mailroom.adapters.postgres.wishes import PostgresMailboxes
@@ -65,6 +66,7 @@ def bridge_context(
         known_agents=PostgresAgents(adapters.engines.write),
         agents=adapters.agents,
         agent_mailboxes=PostgresMailboxes(adapters.engines.write, adapters.agents),
+        suppressions=PostgresSuppressions(adapters.engines),
         feed=adapters.feed,
         blobs=adapters.blobs,
         links=adapters.links,

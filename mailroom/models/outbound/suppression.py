@@ -1,23 +1,86 @@
 """Addresses that get no more mail, and why."""
 
 import unicodedata
+from enum import StrEnum
+from typing import Annotated
 
-import idna
+from pydantic import AfterValidator, AwareDatetime, Field
+
+from mailroom.models.base import Frozen
+from mailroom.models.outbound.domains import ascii_domain
+
+LONGEST_ADDRESS, LONGEST_TENANT, LONGEST_SOURCE = 320, 200, 200
+
+
+class SuppressionReason(StrEnum):
+    """From the weakest to the strongest: a person's own wish is not overwritten by a server's
+    word."""
+
+    HARD_BOUNCE = "hard_bounce"
+    MANUAL = "manual"
+    UNSUBSCRIBE = "unsubscribe"
+    COMPLAINT = "complaint"
 
 
 def suppressed_form(address: str) -> str:
-    """An address as suppressions are compared: in lower case, its domain in ASCII (RFC 5890).
+    """An address as suppressions are compared: in lower case, its domain in ASCII.
 
     RFC 5321 §2.4 lets a server tell local parts apart by case, and none in use does: who
     unsubscribed as Ann@ has unsubscribed as ann@.
     """
     local, at, domain = address.strip().rpartition("@")
-    return f"{unicodedata.normalize('NFC', local.lower())}{at}{_ascii(domain)}"
+    return f"{unicodedata.normalize('NFC', local.lower())}{at}{ascii_domain(domain)}"
 
 
-def _ascii(domain: str) -> str:
-    """What is no domain stays as it is, in lower case; no mail gets there anyway."""
-    try:
-        return idna.encode(domain, uts46=True).decode().lower().rstrip(".")
-    except (idna.IDNAError, UnicodeError):
-        return domain.lower()
+def _address(given: str) -> str:
+    address = suppressed_form(given)
+    local, _, domain = address.rpartition("@")
+    if len(address) > LONGEST_ADDRESS:
+        raise ValueError(f"an address has {LONGEST_ADDRESS} characters at most")
+    if not local or not domain or not address.isprintable() or set(address) & set(' <>,;"'):
+        raise ValueError("this is no address such as ann@example.com")
+    return address
+
+
+def _plain(given: str) -> str:
+    if not given.isprintable():
+        raise ValueError("it has characters that can't be printed")
+    return given
+
+
+SuppressedAddress = Annotated[str, AfterValidator(_address)]
+TenantId = Annotated[str, Field(max_length=LONGEST_TENANT), AfterValidator(_plain)]
+Source = Annotated[str, Field(max_length=LONGEST_SOURCE), AfterValidator(_plain)]
+
+
+class NewSuppression(Frozen):
+    """Without `tenant_id` it is for messages without a tenant."""
+
+    address: SuppressedAddress
+    reason: SuppressionReason = SuppressionReason.MANUAL
+    tenant_id: TenantId | None = None
+    source: Source | None = Field(default=None, description="where it comes from")
+
+
+class Suppression(Frozen):
+    """A line of the list."""
+
+    address: str
+    reason: str
+    tenant_id: str | None = None
+    source: str | None = None
+    created_at: AwareDatetime
+
+
+class SuppressionPage(Frozen):
+    """`next_cursor` leads to the next page; None on the last."""
+
+    items: list[Suppression]
+    next_cursor: str | None = None
+
+
+class Listed(Frozen):
+    """What became of addresses: new on the list, or there before."""
+
+    added: int
+    known: int
