@@ -22,6 +22,8 @@ PASSED_THROUGH = (
     "workflows.failures",
     "workflows.letter_display",
     "workflows.letter_policies",
+    "workflows.outbound_display",
+    "workflows.outbound_policies",
     "workflows.retry_policies",
     "workflows.search_attributes",
     "pydantic",

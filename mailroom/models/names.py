@@ -1,6 +1,7 @@
 """Names that code, history and operators share: IDs, task queues, reasons."""
 
 import hashlib
+from uuid import UUID
 
 MAIL_TASK_QUEUE = "mail"
 DELIVERY_TASK_QUEUE = "delivery"
@@ -42,6 +43,15 @@ def mailbox_id(owner: str, host: str, user: str) -> str:
 
 def agent_mail_id(letter_id: str) -> str:
     return f"agent-mail/{letter_id}"
+
+
+def outbound_id(id: UUID) -> str:
+    return f"outbound/{id}"
+
+
+def fairness_key(queue_name: str) -> str:
+    """Temporal takes 64 bytes; names of queues may be longer."""
+    return _short_hash(queue_name)
 
 
 def drain_id(address: str) -> str:

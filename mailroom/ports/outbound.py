@@ -7,7 +7,7 @@ from uuid import UUID
 
 from mailroom.models.outbound.claim import Attempted, Claim
 from mailroom.models.outbound.item import SmtpResponse
-from mailroom.models.outbound.message import Settled, SettleMessage
+from mailroom.models.outbound.message import DeliverInput, Settled, SettleMessage
 from mailroom.models.outbound.parcel import Parcel, Taken
 from mailroom.models.outbound.words import MessageQueueStatus
 from mailroom.ports import Permanent, Transient
@@ -52,14 +52,9 @@ class Courier(Protocol):
 class MessageStore(Protocol):
     """Messages as rows. A write of an older step never overwrites a newer one."""
 
-    async def claim(self, id: UUID, step: int, attempt: int) -> Claim:
-        """The message, now in delivery; or what keeps it from that."""
-
-    async def begin(self, id: UUID, attempt: int, blob: str) -> bool:
-        """True for exactly one caller of an attempt: it may write the final dot."""
-
-    async def begun(self, id: UUID, attempt: int) -> bool:
-        """Whether an attempt came that far and nobody knows how it ended."""
+    async def claim(self, request: DeliverInput) -> Claim:
+        """The message, now in delivery; or what keeps it from that. Raises `Permanent` where there
+        is no such message."""
 
     async def attempted(self, attempted: Attempted) -> MessageQueueStatus:
         """How an attempt ended; the status afterwards."""

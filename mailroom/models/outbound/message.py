@@ -49,7 +49,8 @@ class OutboundMessage(Frozen):
 
 
 class OutboundProgress(Frozen):
-    """`held` by its queue's state; `relayed`: another server has taken it and tells us later."""
+    """`held` by its queue's state; `relayed`: another server has taken it and tells us later;
+    `unknown`: it may have been sent, and only a person has it sent again."""
 
     status: MessageQueueStatus = MessageQueueStatus.READY
     step: int = 0
@@ -57,6 +58,7 @@ class OutboundProgress(Frozen):
     next_attempt_at: AwareDatetime | None = None
     held: bool = False
     relayed: bool = False
+    unknown: bool = False
     reason: str | None = None
 
 
@@ -66,42 +68,71 @@ class OutboundInput(Frozen):
 
 
 class DeliverInput(Frozen):
-    """`attempt` counts from 1 over the message's whole life; `at_once` overrides what holds it."""
+    """`attempt` counts from 1 over the message's whole life."""
 
     id: UUID
     step: int
     attempt: int
 
+    @property
+    def marker(self) -> str:
+        """The key of its send-once marker."""
+        return f"outbound/{self.id}/{self.attempt}"
+
 
 class Outcome(Frozen):
-    """Of a try: where the message stands now, as it is written down."""
+    """Where the message stands after a try, as it is written down."""
 
     status: MessageQueueStatus
     num_attempts: int
     next_attempt_at: AwareDatetime | None = None
     held: bool = False
     relayed: bool = False
+    unknown: bool = False
     reason: str | None = None
 
 
+class Order(StrEnum):
+    """What people and other steps say to a message's workflow."""
+
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    REBIND = "rebind"
+    BOUNCE = "bounce"
+    RETRY = "retry"
+    CANCEL = "cancel"
+    SET_PRIORITY = "set_priority"
+    EXPIRE = "expire"
+    WAKE = "wake"
+    REPORTED = "reported"
+
+
+class Word(Frozen):
+    order: Order
+    reason: str | None = None
+    queue_name: str | None = None
+    priority: MessagePriority | None = None
+    status: MessageQueueStatus | None = None
+
+
 class SettleMessage(Frozen):
-    """A step that delivers nothing: somebody said so, or its time was over."""
+    """A step that delivers nothing. Without a status it stays where it is."""
 
     id: UUID
     step: int
-    status: MessageQueueStatus
     event: Event
+    status: MessageQueueStatus | None = None
     reason: str | None = None
     next_attempt_at: AwareDatetime | None = None
     bounce_classification: BounceType | None = None
     queue_name: str | None = Field(default=None, description="of a rebind")
-    routing_domain: str | None = Field(default=None, description="of a rebind")
     priority: MessagePriority | None = Field(default=None, description="of a set_priority")
 
 
 class Settled(Frozen):
-    """Where it stands: a report may have come first."""
+    """`followed` is False where a delivery is under way, or a report came first: `status` is then
+    what it is."""
 
     status: MessageQueueStatus
-    queue_name: str
-    weight: float = 1.0
+    followed: bool
+    weight: float = Field(default=1.0, description="of its queue, perhaps another by now")

@@ -1,0 +1,130 @@
+"""One attempt to deliver an outbound message, once (design: "Sending once")."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import uniform
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from mailroom.models.outbound import endings
+from mailroom.models.outbound.bounces import BounceRule, classify
+from mailroom.models.outbound.claim import Attempted, Claim
+from mailroom.models.outbound.config import OutboundSection
+from mailroom.models.outbound.message import DeliverInput, Event, Outcome
+from mailroom.models.outbound.parcel import Parcel
+from mailroom.models.outbound.words import MessageQueueStatus
+from mailroom.ports import Blobs, Permanent, SendMarkers, SendUnknown
+from mailroom.ports.outbound import Busy, Courier, Deferred, MessageStore, Refused
+
+BUSY_SECONDS = (0.5, 1.5)
+
+
+@dataclass(frozen=True)
+class DeliverMessage:
+    store: MessageStore
+    markers: SendMarkers
+    blobs: Blobs
+    courier: Courier
+    terms: OutboundSection
+    rules: Sequence[BounceRule] = ()
+
+    @activity.defn
+    async def deliver_message(self, request: DeliverInput) -> Outcome:
+        claim = await self.store.claim(request)
+        if (known := _known()) is not None:
+            # The attempt ended, and then the store was away.
+            return await self.written(known)
+        if claim.suppressed:
+            return await self.written(endings.suppressed(request, claim, claim.suppressed))
+        if claim.expired:
+            return await self.written(endings.expired(request, claim))
+        if claim.parcel is None:
+            return _stands(claim)
+        ended = await self.tried(request, claim, claim.parcel)
+        activity.heartbeat(ended)
+        return await self.written(ended)
+
+    async def tried(self, request: DeliverInput, claim: Claim, parcel: Parcel) -> Attempted:
+        try:
+            await self.not_begun(request)
+            return await self.handed_over(request, claim, parcel)
+        except Busy as error:
+            raise ApplicationError(
+                f"{error}",
+                type="Busy",
+                next_retry_delay=timedelta(seconds=uniform(*BUSY_SECONDS)),  # noqa: S311
+                category=ApplicationErrorCategory.BENIGN,
+            ) from None
+        except SendUnknown as error:
+            return endings.unknown(request, str(error))
+        except Refused as error:
+            found = classify(error.response, str(error), self.rules)
+            return endings.refused(request, str(error), error.response, found)
+        except Deferred as error:
+            found = classify(error.response, str(error), self.rules)
+            return endings.deferred(
+                request,
+                claim,
+                str(error),
+                error.response,
+                found,
+                terms=self.terms,
+                now=datetime.now(UTC),
+                retry_after=error.retry_after,
+            )
+
+    async def not_begun(self, request: DeliverInput) -> None:
+        """Raises `SendUnknown` where a worker died between the dot and the answer."""
+        if activity.info().attempt == 1:
+            return
+        marker = await self.markers.find(request.marker)
+        if marker and marker.outcome is None:
+            raise SendUnknown("The worker ended while it waited for the answer.")
+
+    async def handed_over(self, request: DeliverInput, claim: Claim, parcel: Parcel) -> Attempted:
+        blob = claim.blob
+        if blob is None:
+            raise Refused("The message has no content; supply it.")
+        data = await self.blobs.get(blob)
+
+        async def claim_marker() -> None:
+            if not await self.markers.claim(request.marker, blob):
+                raise SendUnknown("Another try of this attempt is under way.")
+
+        try:
+            return endings.taken(request, await self.courier.deliver(parcel, data, claim_marker))
+        except (Refused, Deferred, Busy, SendUnknown):
+            raise
+        except Permanent as error:
+            raise Refused(str(error)) from error
+
+    async def written(self, ended: Attempted) -> Outcome:
+        status = await self.store.attempted(ended)
+        return Outcome(
+            status=status,
+            num_attempts=ended.attempt,
+            next_attempt_at=ended.next_attempt_at,
+            relayed=ended.relayed,
+            unknown=ended.event is Event.UNKNOWN,
+            reason=ended.reason,
+        )
+
+
+def _known() -> Attempted | None:
+    """How this attempt ended, where an earlier try of the step could not write it down."""
+    details = activity.info().heartbeat_details
+    return Attempted.model_validate(details[0]) if details else None
+
+
+def _stands(claim: Claim) -> Outcome:
+    return Outcome(
+        status=claim.status,
+        num_attempts=claim.num_attempts,
+        next_attempt_at=claim.next_attempt_at,
+        held=claim.held is not None,
+        relayed=claim.relayed,
+        unknown=claim.status is MessageQueueStatus.SUSPENDED,
+        reason=claim.held or claim.reason,
+    )

@@ -1,0 +1,132 @@
+"""Queues as a whole: what they may do, until when, and who said so."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+
+from mailroom.models.base import Frozen
+from mailroom.models.durations import LONGEST
+from mailroom.models.outbound.metrics import DomainHealthScore
+from mailroom.models.outbound.words import MessageQueueStatus, QueueState
+
+QueueName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x20\x7f]{1,255}$")]
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$", min_length=1, max_length=500),
+]
+
+
+class SetBy(StrEnum):
+    """HEALTH is the circuit of the domain of that name."""
+
+    OPERATOR = "operator"
+    HEALTH = "health"
+
+
+class CircuitState(StrEnum):
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class QueueStanding(Frozen):
+    """A queue that nobody said anything of is active."""
+
+    queue_name: str
+    state: QueueState = QueueState.ACTIVE
+    reason: str | None = None
+    until: AwareDatetime | None = None
+    set_by: SetBy | None = None
+    openings: int = Field(default=0, ge=0, description="of its circuit, one after the other")
+
+    @property
+    def circuit(self) -> CircuitState | None:
+        """One that is half open ends with its probe, at no known time."""
+        if self.set_by is not SetBy.HEALTH or self.state is not QueueState.SUSPENDED:
+            return None
+        return CircuitState.OPEN if self.until else CircuitState.HALF_OPEN
+
+
+def _in_future(until: datetime) -> datetime:
+    now = datetime.now(UTC)
+    if until <= now:
+        raise ValueError("this moment has passed; name one that is to come")
+    if until - now > LONGEST:
+        raise ValueError(f"it is too far away; {LONGEST.days} days are the most")
+    return until
+
+
+class SetState(Frozen):
+    """What an operator wants of a queue; afterwards it is active by itself."""
+
+    state: QueueState
+    reason: Reason
+    until: Annotated[AwareDatetime, AfterValidator(_in_future)] | None = None
+
+
+class QueueView(Frozen):
+    queue_name: str
+    state: QueueState
+    reason: str | None = None
+    until: AwareDatetime | None = None
+    set_by: SetBy | None = None
+    circuit: CircuitState | None = None
+    depth: dict[MessageQueueStatus, int] = Field(description="messages that have not ended")
+
+
+class DomainHealth(DomainHealthScore):
+    """With what is behind the score. `results` fade: half as many after each half-life."""
+
+    results: float
+    block_rate: float
+    deferral_rate: float
+    scored_at: AwareDatetime | None = None
+    circuit: CircuitState | None = None
+    circuit_reason: str | None = None
+    circuit_until: AwareDatetime | None = None
+
+
+class HealthThen(Frozen):
+    """How a domain stood at the end of an hour."""
+
+    hour: AwareDatetime
+    score: float
+    bounce_rate: float
+    results: float
+
+
+class QueueRef(Frozen):
+    """Which queue a workflow looks after; its state is in the store."""
+
+    queue_name: str
+
+
+class Ended(Frozen):
+    """The suspension that was to end at this moment, and no later one."""
+
+    queue_name: str
+    until: AwareDatetime
+
+
+class Place(Frozen):
+    """How far a release has come; the queue's own messages first, then others to its domain."""
+
+    others: bool = False
+    after: UUID | None = None
+    woken: int = 0
+
+
+class Woken(Frozen):
+    messages: int = 0
+
+
+class HealthRun(Frozen):
+    """What one look at all domains did."""
+
+    results: int = 0
+    domains: int = 0
+    opened: int = 0
+    judged: int = 0
+    woken: int = 0

@@ -1,0 +1,75 @@
+"""What the steps of queues and of domains' health need of the world."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from mailroom.models.outbound.health import Hour, Tally
+from mailroom.models.outbound.queues import Place, QueueStanding
+
+
+class QueueStates(Protocol):
+    """A circuit is a row of its domain, as an operator's word is."""
+
+    async def standing(self, queue_name: str) -> QueueStanding: ...
+
+    async def end(self, queue_name: str, until: datetime) -> bool:
+        """The suspension that was to last until then is over: the queue is active, a circuit half
+        open. False where somebody said something else meanwhile."""
+
+    async def overdue(self, limit: int) -> Sequence[str]:
+        """Queues whose suspension should have ended some time ago."""
+
+    async def held(self, queue_name: str, place: Place, limit: int) -> Sequence[UUID]:
+        """Messages that wait for it, in order, after this place."""
+
+    async def stranded(self, limit: int) -> Sequence[UUID]:
+        """Messages that were held lately by what holds none any more."""
+
+
+class Circuits(Protocol):
+    async def open(self, reasons: dict[str, str]) -> Sequence[str]:
+        """The domains whose circuit opened by this; an operator's word stands."""
+
+    async def judge(self) -> Sequence[str]:
+        """Half-open circuits whose probe has told: closed now, or open for longer."""
+
+    async def offer_probe(self, domain: str) -> UUID | None:
+        """The next message that asks may pass; one that waits, if any does."""
+
+
+class DomainHealthStore(Protocol):
+    async def fold(self, limit: int) -> int:
+        """Counts results by domain and hour; how many there were."""
+
+    async def due(self, limit: int) -> tuple[datetime, Sequence["Reading"]]:
+        """The time there, and domains whose score is out of date."""
+
+    async def keep(self, now: datetime, scores: Sequence["Scored"]) -> None: ...
+
+    async def tidy(self) -> None:
+        """Removes what is too old to count."""
+
+
+class Reading(Protocol):
+    @property
+    def domain(self) -> str: ...
+    @property
+    def last_success(self) -> datetime | None: ...
+    @property
+    def hours(self) -> Sequence[Hour]: ...
+
+
+class Scored(Protocol):
+    @property
+    def domain(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def tally(self) -> Tally: ...
+
+
+class QueueFlows(Protocol):
+    async def look_after(self, queue_name: str) -> None:
+        """Something changed about the queue: its workflow looks, and starts where none runs."""
