@@ -7,6 +7,7 @@ from pydantic import Field
 
 from mailroom.models.base import Frozen
 from mailroom.models.durations import Duration
+from mailroom.models.outbound.bounces import BounceRule
 from mailroom.models.outbound.item import DEFAULT_MAX_ATTEMPTS, Attempts
 from mailroom.models.outbound.routing import HostName, Nameserver, Port, TlsPolicy, TlsSection
 from mailroom.models.patterns import matches
@@ -36,6 +37,9 @@ class OutboundSection(Frozen):
     throttle_rate: ThrottleRate = Field(default=6_000, description="of a queue without its own")
     bounce_domain: str | None = Field(
         default=None, description="where bounces are to go: VERP addresses at this domain"
+    )
+    bounces: tuple[BounceRule, ...] = Field(
+        default=(), description="what refusals mean; tried before what is known of public servers"
     )
     queues: tuple[QueueSection, ...] = ()
     hostname: HostName | None = Field(default=None, description="what we say in EHLO")
