@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from mailroom.models.outbound.health import Hour, Tally
+from mailroom.models.outbound.health import DomainReading, ScoredDomain
 from mailroom.models.outbound.queues import Place, QueueStanding
 
 
@@ -43,31 +43,13 @@ class DomainHealthStore(Protocol):
     async def fold(self, limit: int) -> int:
         """Counts results by domain and hour; how many there were."""
 
-    async def due(self, limit: int) -> tuple[datetime, Sequence["Reading"]]:
+    async def due(self, limit: int) -> tuple[datetime, Sequence[DomainReading]]:
         """The time there, and domains whose score is out of date."""
 
-    async def keep(self, now: datetime, scores: Sequence["Scored"]) -> None: ...
+    async def keep(self, now: datetime, scores: Sequence[ScoredDomain]) -> None: ...
 
     async def tidy(self) -> None:
         """Removes what is too old to count."""
-
-
-class Reading(Protocol):
-    @property
-    def domain(self) -> str: ...
-    @property
-    def last_success(self) -> datetime | None: ...
-    @property
-    def hours(self) -> Sequence[Hour]: ...
-
-
-class Scored(Protocol):
-    @property
-    def domain(self) -> str: ...
-    @property
-    def score(self) -> float: ...
-    @property
-    def tally(self) -> Tally: ...
 
 
 class QueueFlows(Protocol):

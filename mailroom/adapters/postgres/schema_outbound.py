@@ -60,6 +60,7 @@ message_queue = Table(
     Index("message_queue_queue", "queue_name", "status"),
     Index("message_queue_held", "queue_name", "id", postgresql_where=text("held")),
     Index("message_queue_held_domain", "domain", "id", postgresql_where=text("held")),
+    Index("message_queue_held_since", "updated_at", postgresql_where=text("held")),
     Index("message_queue_status", "status", "created_at", "id"),
     Index("message_queue_domain", "domain", "created_at", "id"),
     Index("message_queue_recipient", "recipient", "id"),
@@ -157,7 +158,13 @@ domain_health = Table(
     time_at("last_successful_delivery"),
     time_at("last_failure_at"),
     time_at("scored_at"),
-    Index("domain_health_due", text("scored_at NULLS FIRST"), "domain"),
+    Index(
+        "domain_health_due",
+        text("scored_at NULLS FIRST"),
+        "domain",
+        postgresql_where=text("scored_at IS NULL OR results > 0"),
+    ),
+    Index("domain_health_score", "score", "domain"),
 )
 
 domain_health_history = Table(

@@ -111,6 +111,26 @@ class Hour(Frozen):
     tally: Tally
 
 
+class DomainReading(Frozen):
+    """What is known of a domain."""
+
+    domain: str
+    last_success: AwareDatetime | None = None
+    hours: tuple[Hour, ...] = ()
+
+
+class ScoredDomain(Frozen):
+    domain: str
+    score: float = Field(ge=0, le=100)
+    tally: Tally
+
+
+def scored(reading: DomainReading, now: datetime, terms: HealthSection) -> ScoredDomain:
+    tally = faded(reading.hours, now, terms.half_life)
+    score = score_of(tally, reading.last_success, now, terms)
+    return ScoredDomain(domain=reading.domain, score=score, tally=tally)
+
+
 def faded(hours: Iterable[Hour], now: datetime, half_life: timedelta) -> Tally:
     """A day's results, where those of an hour count half as much after each `half_life`."""
     total: dict[str, float] = dict.fromkeys(Tally.model_fields, 0.0)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
@@ -86,6 +86,24 @@ class DomainHealth(DomainHealthScore):
     circuit: CircuitState | None = None
     circuit_reason: str | None = None
     circuit_until: AwareDatetime | None = None
+
+
+class DomainCursor(Frozen):
+    """Where a page of domains ended; the worst come first."""
+
+    score: float = Field(ge=0, le=100)
+    domain: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """ValueError where it is none of ours."""
+        score, _, domain = text.partition("/")
+        if not domain or "\0" in domain:
+            raise ValueError("This is no cursor; take `next_cursor` of the page before.")
+        return cls(score=float(score), domain=domain)
+
+    def __str__(self) -> str:
+        return f"{self.score!r}/{self.domain}"
 
 
 class HealthThen(Frozen):

@@ -56,6 +56,7 @@ CREATE TABLE message_queue (
 CREATE INDEX message_queue_queue ON message_queue (queue_name, status);
 CREATE INDEX message_queue_held ON message_queue (queue_name, id) WHERE held;
 CREATE INDEX message_queue_held_domain ON message_queue (domain, id) WHERE held;
+CREATE INDEX message_queue_held_since ON message_queue (updated_at) WHERE held;
 CREATE INDEX message_queue_status ON message_queue (status, created_at, id);
 CREATE INDEX message_queue_domain ON message_queue (domain, created_at, id);
 CREATE INDEX message_queue_recipient ON message_queue (recipient, id);
@@ -123,7 +124,9 @@ CREATE TABLE domain_health (
     last_failure_at timestamptz,
     scored_at timestamptz
 );
-CREATE INDEX domain_health_due ON domain_health (scored_at NULLS FIRST, domain);
+CREATE INDEX domain_health_due ON domain_health (scored_at NULLS FIRST, domain)
+    WHERE scored_at IS NULL OR results > 0;
+CREATE INDEX domain_health_score ON domain_health (score, domain);
 
 CREATE TABLE domain_health_history (
     domain text NOT NULL,
