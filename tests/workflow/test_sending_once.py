@@ -26,13 +26,8 @@ from activities.send_reply import SendReply
 from mailroom.adapters.postgres import engine
 from mailroom.adapters.postgres.emails import PostgresEmails
 from mailroom.adapters.postgres.markers import PostgresMarkers
-from mailroom.adapters.smtp.submission import (
-    SmtpMailer,
-    Submission,
-    Tls,
-    dot_stuffed,
-    refusal,
-)
+from mailroom.adapters.smtp.exchange import dot_stuffed
+from mailroom.adapters.smtp.submission import SmtpMailer, Submission, Tls, refusal
 from mailroom.models.arrival import Accepted
 from mailroom.models.email_reply import (
     Draft,

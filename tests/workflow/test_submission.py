@@ -15,7 +15,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from test_sending_once import LETTER, RECIPIENT, SENDER, authority_for, nothing
 
-from mailroom.adapters.smtp import submission
+from mailroom.adapters.smtp import connections
 from mailroom.adapters.smtp.submission import SmtpMailer, Submission, Tls
 from mailroom.adapters.token_command import token_from
 from mailroom.ports import Permanent, Transient
@@ -117,7 +117,7 @@ async def test_a_connection_on_which_something_failed_is_not_used_again() -> Non
 
 
 async def test_an_idle_connection_is_left_politely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(submission, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.05)
     async with serving() as server:
         mailer = SmtpMailer(Submission("localhost", server.port))
         await send(mailer)

@@ -1,10 +1,5 @@
-"""Mail out: one SMTP submission, its DATA phase told apart step by step.
+"""Replies out: by the SMTP server that the sender submits mail to."""
 
-aiosmtplib's `data()` can't say whether the final dot was written. Here the body goes first,
-then `before_dot` (which commits the send-once marker), then the dot alone (temporal.md 18).
-"""
-
-import asyncio
 import re
 import ssl
 from collections.abc import Awaitable, Callable
@@ -12,25 +7,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import aiosmtplib
-from aiosmtplib import SMTP, SMTPException, SMTPResponse
+from aiosmtplib import SMTP, SMTPException
 from aiosmtplib.errors import SMTPResponseException
 
+from mailroom.adapters.smtp.connections import Connections
+from mailroom.adapters.smtp.exchange import COMMAND_SECONDS, DOT_SECONDS, readable, send_body
 from mailroom.models.attached import size_words
-from mailroom.ports import Permanent, SendUnknown, Transient
+from mailroom.ports import Permanent, Transient
 
 CONNECT_SECONDS = 30
-COMMAND_SECONDS = 60
-# RFC 5321 §4.5.3.2.6: the answer to the final dot may take ten minutes.
-DOT_SECONDS = 600
-# The next reply spares greeting, TLS and login if it comes within this time. Servers wait for
-# minutes (RFC 5321 §4.5.3.2.7), but count connections.
-IDLE_SECONDS = 10
 IMPLICIT_TLS_PORT = 465
 SUBMISSION_PORT = 587
-START_MAIL_INPUT = 354
-OK_CLASS = 2
-REFUSAL_CLASSES = (4, 5)
-LONGEST_ANSWER = 500
 
 
 class Tls(StrEnum):
@@ -74,8 +61,7 @@ class SmtpMailer:
         self._route = route
         # Loading the authorities takes 10 ms of CPU: once, not for each mail.
         self._tls = tls or ssl.create_default_context()
-        self._idle: list[SMTP] = []
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._connections = Connections()
 
     async def deliver(
         self,
@@ -89,7 +75,9 @@ class SmtpMailer:
             try:
                 await _envelope(smtp, sender, recipients)
                 self._check_size(smtp, len(data))
-                response = await self._data(smtp, data, before_dot)
+                answer = await send_body(
+                    smtp, data, before_dot, name=self._name, dot_seconds=self._route.dot_seconds
+                )
             except BaseException:
                 smtp.close()
                 raise
@@ -97,13 +85,12 @@ class SmtpMailer:
             raise refusal(error.code, error.message) from error
         except (SMTPException, OSError, TimeoutError) as error:
             raise Transient(f"{self._name}: {error or type(error).__name__}.") from error
-        self._keep(smtp)
-        return response
+        self._connections.keep(smtp)
+        return f"{answer.code} {readable(answer.message)}"
 
     async def _ready(self) -> SMTP:
         """A connection that waits for an envelope: an idle one that still lives, else a new one."""
-        while self._idle:
-            smtp = self._idle.pop()
+        while smtp := self._connections.take():
             try:
                 await smtp.rset(timeout=COMMAND_SECONDS)
             except (SMTPException, OSError, TimeoutError):
@@ -128,17 +115,6 @@ class SmtpMailer:
                 f"{self._name} takes {size_words(int(most))} at most, and the reply has "
                 f"{size_words(size)}. If it carries attachments, 1 sends it without them."
             )
-
-    def _keep(self, smtp: SMTP) -> None:
-        self._idle.append(smtp)
-        asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go, smtp)
-
-    def _let_go(self, smtp: SMTP) -> None:
-        if smtp in self._idle:
-            self._idle.remove(smtp)
-            leaving = asyncio.create_task(_quit(smtp))
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
 
     @property
     def _name(self) -> str:
@@ -171,42 +147,6 @@ class SmtpMailer:
         else:
             await smtp.login(route.username or "", route.password or "")
 
-    async def _data(
-        self, smtp: SMTP, data: bytes, before_dot: Callable[[], Awaitable[None]]
-    ) -> str:
-        answer = await smtp.execute_command(b"DATA", timeout=COMMAND_SECONDS)
-        if answer.code != START_MAIL_INPUT:
-            raise refusal(answer.code, answer.message)
-        protocol = smtp.protocol
-        if protocol is None:
-            raise Transient(f"{self._name} hung up after DATA.")
-        verdict = asyncio.create_task(protocol.read_response(timeout=self._route.dot_seconds))
-        try:
-            protocol.write(dot_stuffed(data))
-            await before_dot()
-            if verdict.done():
-                raise await _early(verdict, self._name)
-            return _verdict(await self._dot(protocol, verdict))
-        finally:
-            verdict.cancel()
-
-    async def _dot(
-        self,
-        protocol: aiosmtplib.protocol.SMTPProtocol,
-        verdict: "asyncio.Task[SMTPResponse]",
-    ) -> SMTPResponse:
-        try:
-            protocol.write(b".\r\n")
-        except (SMTPException, OSError) as error:
-            raise Transient(f"{self._name} hung up before the end of the mail.") from error
-        try:
-            answer = await verdict
-        except (SMTPException, OSError, TimeoutError) as error:
-            raise SendUnknown(f"{self._name} hung up before it confirmed the mail.") from error
-        if answer.code // 100 not in (OK_CLASS, *REFUSAL_CLASSES):
-            raise SendUnknown(f"{self._name} gave an answer to the mail that means nothing.")
-        return answer
-
 
 async def _envelope(smtp: SMTP, sender: str, recipients: list[str]) -> None:
     options = ["SMTPUTF8"] if not all(map(str.isascii, (sender, *recipients))) else []
@@ -214,35 +154,6 @@ async def _envelope(smtp: SMTP, sender: str, recipients: list[str]) -> None:
     await smtp.mail(sender, options=options, encoding=encoding, timeout=COMMAND_SECONDS)
     for recipient in recipients:
         await smtp.rcpt(recipient, encoding=encoding, timeout=COMMAND_SECONDS)
-
-
-async def _early(verdict: "asyncio.Task[SMTPResponse]", name: str) -> Permanent | Transient:
-    """The server spoke or hung up before the dot: nothing was sent, whatever it says."""
-    try:
-        answer = await verdict
-    except (SMTPException, OSError, TimeoutError) as error:
-        raise Transient(f"{name} hung up before the end of the mail.") from error
-    return refusal(answer.code, answer.message)
-
-
-def _verdict(answer: SMTPResponse) -> str:
-    if answer.code // 100 != OK_CLASS:
-        raise refusal(answer.code, answer.message)
-    return f"{answer.code} {_readable(answer.message)}"
-
-
-async def _quit(smtp: SMTP) -> None:
-    try:
-        await smtp.quit(timeout=5)
-    except (SMTPException, OSError, TimeoutError):
-        # Everything was confirmed; how the server says goodbye changes nothing.
-        smtp.close()
-
-
-def _readable(message: str) -> str:
-    """aiosmtplib has surrogates for bytes that are no UTF-8: neither they nor NUL can be stored."""
-    text = message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return text.replace("\0", "")[:LONGEST_ANSWER]
 
 
 # "4.2.2.1" is no enhanced code but an address or a version.
@@ -255,7 +166,7 @@ def refusal(
     """Whether another try can help: the reply class decides, unless the enhanced code (RFC
     3463) contradicts it, as some servers send transient conditions as 5xx. An answer of no such
     class is a misunderstanding, and nothing was sent."""
-    sentence = f"{said} {code} {_readable(message)}"
+    sentence = f"{said} {code} {readable(message)}"
     enhanced = _ENHANCED.match(message)
     transient = code // 100 != 5
     if enhanced:
@@ -266,11 +177,3 @@ def refusal(
             or (transient and enhanced[1] != "5")
         )
     return Transient(sentence) if transient else Permanent(sentence)
-
-
-def dot_stuffed(data: bytes) -> bytes:
-    """The mail as DATA wants it, up to but without the final dot (RFC 5321 §4.5.2)."""
-    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    return b"".join(b"." * line.startswith(b".") + line + b"\r\n" for line in lines)
