@@ -1,6 +1,9 @@
-"""Signed, expiring links that show a draft (`GET /r/{token}`) and decide nothing."""
+"""Signed links: those that show a draft (`GET /r/{token}`) expire and decide nothing; those that
+unsubscribe (`/unsubscribe/{token}`) hold as long as the message is known."""
 
-from itsdangerous import BadData, URLSafeTimedSerializer
+from uuid import UUID
+
+from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 
 from mailroom.models.email_reply import MailRef
 
@@ -10,6 +13,7 @@ LINK_LIFE_SECONDS = 7 * 86_400
 class SignedLinks:
     def __init__(self, secret: str, public_url: str) -> None:
         self._signer = URLSafeTimedSerializer(secret, salt="draft")
+        self._unsubscribing = URLSafeSerializer(secret, salt="unsubscribe")
         self._public_url = public_url
 
     def draft(self, mail: MailRef, revision: int) -> str:
@@ -24,3 +28,14 @@ class SignedLinks:
         except (BadData, ValueError):
             return None
         return str(workflow_hash), int(revision)
+
+    def unsubscribe(self, message: UUID) -> str:
+        """No address is in it, not even a hidden one: logs of servers keep what is asked for."""
+        return f"{self._public_url}/unsubscribe/{self._unsubscribing.dumps(message.hex)}"
+
+    def read_unsubscribe(self, token: str) -> UUID | None:
+        """The message whose recipient unsubscribes; None if forged."""
+        try:
+            return UUID(hex=self._unsubscribing.loads(token))
+        except (AttributeError, BadData, TypeError, ValueError):
+            return None

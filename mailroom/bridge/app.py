@@ -20,6 +20,7 @@ from mailroom.bridge import (
     owners,
     pages,
     problems,
+    queue_suppressions,
     retention,
     session_events,
     sessions,
@@ -27,6 +28,7 @@ from mailroom.bridge import (
     spool,
     stats,
     twilio,
+    unsubscribe,
     webhooks,
     workflows,
 )
@@ -49,6 +51,7 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
     app.state.context = context
     app.state.forwarder = Forwarder(context)
     app.state.sms_limiter = webhooks.new_limiter()
+    app.state.unsubscribe_limiter = webhooks.new_limiter()
     problems.install(app)
     # Routes are tried one after the other: those that agents ask all the time come first.
     for router in (sessions.router, session_events.router, letters.router):
@@ -72,6 +75,8 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
         letter_bulk.router,
         letter_actions.router,
         attachments.router,
+        queue_suppressions.router,
+        unsubscribe.router,
         workflows.router,
     ):
         app.include_router(router)

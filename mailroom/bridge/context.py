@@ -16,6 +16,7 @@ from mailroom.adapters.postgres.letter_figures import PostgresLetterFigures
 from mailroom.adapters.postgres.letter_views import PostgresLetterViews
 from mailroom.adapters.postgres.letters import PostgresLetters
 from mailroom.adapters.postgres.listen import EventFeed
+from mailroom.adapters.postgres.message_unsubscribe import PostgresUnsubscribing
 from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
@@ -80,6 +81,7 @@ class Context:
     agents: AgentsSection
     agent_mailboxes: PostgresMailboxes
     suppressions: PostgresSuppressions
+    unsubscribing: PostgresUnsubscribing
     feed: EventFeed
     blobs: Blobs
     links: SignedLinks

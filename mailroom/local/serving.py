@@ -15,6 +15,7 @@ from mailroom.adapters.postgres.letter_actions import PostgresLetterActions
 from mailroom.adapters.postgres.letter_figures import PostgresLetterFigures
 from mailroom.adapters.postgres.letter_views import PostgresLetterViews
 from mailroom.adapters.postgres.letters import PostgresLetters
+from mailroom.adapters.postgres.message_unsubscribe import PostgresUnsubscribing
 from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
@@ -67,6 +68,7 @@ def bridge_context(
         agents=adapters.agents,
         agent_mailboxes=PostgresMailboxes(adapters.engines.write, adapters.agents),
         suppressions=PostgresSuppressions(adapters.engines),
+        unsubscribing=PostgresUnsubscribing(adapters.engines),
         feed=adapters.feed,
         blobs=adapters.blobs,
         links=adapters.links,

@@ -11,6 +11,7 @@ from mailroom.models.outbound.suppression import NewSuppression, Suppression
 
 COLUMNS = ("address", "reason", "tenant_id", "source", "created_at")
 GIVEN = COLUMNS[:4]
+MOST_LINES = 100_000
 # A spreadsheet runs a cell that begins so; an apostrophe in front keeps it text (OWASP, "CSV
 # Injection"). One that is there already gets another, so that reading takes away what writing gave.
 _RUN = ("=", "+", "-", "@", "\t", "\r", "'")
@@ -39,6 +40,8 @@ def read(
 ) -> Iterator[NewSuppression | BadLine]:
     """Line by line: `address,reason`, or what a first line with `address` in it names. What a line
     leaves out is `tenant_id` and `source`."""
+    if text.count("\n") > MOST_LINES:
+        raise CsvRefused(f"A file may have {MOST_LINES:,} lines at most; split this one.")
     columns: list[str] = list(COLUMNS[:2])
     common = {"tenant_id": tenant_id, "source": source}
     for number, line in enumerate(io.StringIO(text), start=1):
@@ -46,7 +49,7 @@ def read(
         if number == 1 and "address" in (names := [cell.lower() for cell in cells or ()]):
             columns = names
         elif cells is None:
-            yield BadLine(line=number, error="this line is no CSV; a quote is open or too long")
+            yield BadLine(line=number, error="this line is no CSV; look at its quotes")
         elif any(cells):
             yield _suppression(number, dict(zip(columns, cells, strict=False)), common)
 

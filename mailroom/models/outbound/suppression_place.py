@@ -19,7 +19,8 @@ class Place(NamedTuple):
         """Raises ValueError where it is none of ours."""
         try:
             read = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        except (binascii.Error, ValueError, RecursionError):
+            "".join(read).encode()
+        except (binascii.Error, TypeError, ValueError, RecursionError):
             read = None
         match read:
             case [str(address), str(tenant_id)] if "\0" not in address + tenant_id:
