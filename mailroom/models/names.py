@@ -15,6 +15,8 @@ MAILBOX_SCAN = "mailbox-scan"
 """Schedule that looks for letters that should have gone on."""
 BEADS_POLL = "beads-poll"
 """Schedule that takes over the open messages of Beads."""
+QUEUE_HEALTH = "queue-health"
+"""Schedule that scores domains, and opens and closes their circuits."""
 
 REASON_SEND_UNKNOWN = "send_unknown"
 REASON_BY_OWNER = "by owner"
@@ -56,6 +58,10 @@ def fairness_key(queue_name: str) -> str:
 
 def drain_id(address: str) -> str:
     return f"drain/{_short_hash(address)}"
+
+
+def queue_release_id(queue_name: str) -> str:
+    return f"queue-release/{_short_hash(queue_name)}"
 
 
 def _short_hash(*parts: str) -> str:

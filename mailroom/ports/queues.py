@@ -1,7 +1,7 @@
 """What the steps of queues and of domains' health need of the world."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -26,6 +26,9 @@ class QueueStates(Protocol):
 
     async def stranded(self, limit: int) -> Sequence[UUID]:
         """Messages that were held lately by what holds none any more."""
+
+    async def tidy(self, forget_after: timedelta) -> None:
+        """Removes the word on queues that have been active for so long."""
 
 
 class Circuits(Protocol):

@@ -8,6 +8,7 @@ from pydantic import Field
 from mailroom.models.base import Frozen
 from mailroom.models.durations import Duration
 from mailroom.models.outbound.bounces import BounceRule
+from mailroom.models.outbound.health import HealthSection
 from mailroom.models.outbound.item import DEFAULT_MAX_ATTEMPTS, Attempts
 from mailroom.models.outbound.routing import HostName, Nameserver, Port, TlsPolicy, TlsSection
 from mailroom.models.patterns import matches
@@ -42,6 +43,7 @@ class OutboundSection(Frozen):
         default=(), description="what refusals mean; tried before what is known of public servers"
     )
     queues: tuple[QueueSection, ...] = ()
+    health: HealthSection = HealthSection()
     hostname: HostName | None = Field(default=None, description="what we say in EHLO")
     port: Port = Field(default=25, description="of mail servers that an MX record names")
     nameservers: tuple[Nameserver, ...] = Field(default=(), description="the system's if empty")

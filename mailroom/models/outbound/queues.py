@@ -1,6 +1,7 @@
 """Queues as a whole: what they may do, until when, and who said so."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
@@ -136,8 +137,28 @@ class Place(Frozen):
     woken: int = 0
 
 
-class Woken(Frozen):
-    messages: int = 0
+class Release(Frozen):
+    queue_name: str
+    place: Place = Place()
+    done: bool = False
+
+    def moved(self, page: Sequence[UUID]) -> Self:
+        """After these were woken. Where there are none, the others come, or it is done."""
+        place = self.place
+        if page:
+            place = place.model_copy(update={"after": page[-1], "woken": place.woken + len(page)})
+        elif not place.others:
+            place = Place(others=True, woken=place.woken)
+        else:
+            return self.model_copy(update={"done": True})
+        return self.model_copy(update={"place": place})
+
+
+class Probe(Frozen):
+    """Whether a message that waited is the probe, and when another one is offered."""
+
+    woken: bool
+    again_after: timedelta
 
 
 class HealthRun(Frozen):

@@ -1,0 +1,67 @@
+"""The end of a queue's suspension, in steps: whether it has ended, a probe, those that waited."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from temporalio import activity
+
+from mailroom.models.outbound.health import HealthSection
+from mailroom.models.outbound.queues import Ended, Probe, QueueRef, QueueStanding, Release
+from mailroom.ports.outbound import MessageFlows
+from mailroom.ports.queues import Circuits, QueueStates
+
+PAGE = 100
+AT_ONCE = 20
+# A share's end is in the workflow's history: who goes on after a kill begins there.
+SHARE = 5_000
+
+
+@dataclass(frozen=True)
+class QueueRelease:
+    states: QueueStates
+    circuits: Circuits
+    messages: MessageFlows
+    terms: HealthSection
+
+    @activity.defn
+    async def queue_standing(self, queue: QueueRef) -> QueueStanding:
+        return await self.states.standing(queue.queue_name)
+
+    @activity.defn
+    async def end_suspension(self, ended: Ended) -> bool:
+        return await self.states.end(ended.queue_name, ended.until)
+
+    @activity.defn
+    async def offer_probe(self, queue: QueueRef) -> Probe:
+        """One of those that wait; where none does, the first that comes."""
+        waiting = await self.circuits.offer_probe(queue.queue_name)
+        if waiting is None:
+            return Probe(woken=False, again_after=self.terms.longest_opening)
+        await self.messages.wake(waiting)
+        return Probe(woken=True, again_after=self.terms.probe_again)
+
+    @activity.defn
+    async def release_queue(self, release: Release) -> Release:
+        """A share of those that wait; `done` when there are no more. Who is woken twice asks its
+        queue twice, and no more than that."""
+        begun = release.place.woken
+        while release.place.woken - begun < SHARE:
+            place = release.place
+            page = await self.states.held(release.queue_name, place, PAGE)
+            await wake_all(self.messages, page)
+            release = release.moved(page)
+            if release.done or activity.is_worker_shutdown():
+                break
+        return release
+
+
+async def wake_all(messages: MessageFlows, ids: Sequence[UUID]) -> None:
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def each(id: UUID) -> None:
+        async with limit:
+            await messages.wake(id)
+
+    await asyncio.gather(*map(each, ids))

@@ -1,0 +1,82 @@
+"""Looks at all domains, once a minute: counts results, scores, opens and judges circuits."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.queue_release import wake_all
+from mailroom.models.outbound.health import HealthSection, ScoredDomain, scored, sentence
+from mailroom.models.outbound.queues import HealthRun
+from mailroom.ports.outbound import MessageFlows
+from mailroom.ports.queues import Circuits, DomainHealthStore, QueueFlows, QueueStates
+
+RESULTS_AT_ONCE, MOST_FOLDS = 5_000, 50
+DOMAINS_AT_ONCE, MOST_PAGES = 500, 50
+"""The next minute takes the others."""
+MOST_LATE = 500
+
+
+@dataclass(frozen=True)
+class ScoreDomains:
+    health: DomainHealthStore
+    circuits: Circuits
+    states: QueueStates
+    queues: QueueFlows
+    messages: MessageFlows
+    terms: HealthSection
+
+    @activity.defn
+    async def score_domains(self) -> HealthRun:
+        results = await self.fold()
+        # Before the scores: a circuit that closes begins anew.
+        judged = await self.circuits.judge()
+        await self.look_after(judged)
+        domains, opened = await self.score()
+        await self.look_after(await self.states.overdue(MOST_LATE))
+        stranded = await self.states.stranded(MOST_LATE)
+        await wake_all(self.messages, stranded)
+        await self.health.tidy()
+        await self.states.tidy(self.terms.forget_after)
+        return HealthRun(
+            results=results,
+            domains=domains,
+            opened=opened,
+            judged=len(judged),
+            woken=len(stranded),
+        )
+
+    async def fold(self) -> int:
+        results = 0
+        for _ in range(MOST_FOLDS):
+            folded = await self.health.fold(RESULTS_AT_ONCE)
+            results += folded
+            if folded < RESULTS_AT_ONCE or activity.is_worker_shutdown():
+                break
+        return results
+
+    async def score(self) -> tuple[int, int]:
+        """How many domains have a new score, and how many circuits opened."""
+        domains = opened = 0
+        for _ in range(MOST_PAGES):
+            now, readings = await self.health.due(DOMAINS_AT_ONCE)
+            scores = [scored(each, now, self.terms) for each in readings]
+            await self.health.keep(now, scores)
+            opened += await self.open(scores)
+            domains += len(scores)
+            if len(scores) < DOMAINS_AT_ONCE or activity.is_worker_shutdown():
+                break
+        return domains, opened
+
+    async def open(self, scores: Iterable[ScoredDomain]) -> int:
+        if not self.terms.circuits:
+            return 0
+        bad = [each for each in scores if each.score < self.terms.open_below]
+        reasons = {each.domain: sentence(each.score, each.tally) for each in bad}
+        opened = await self.circuits.open(reasons) if reasons else []
+        await self.look_after(opened)
+        return len(opened)
+
+    async def look_after(self, queue_names: Iterable[str]) -> None:
+        await asyncio.gather(*map(self.queues.look_after, queue_names))

@@ -1,0 +1,43 @@
+"""What edges and steps ask of the workflows of queues, and of messages that wait for them."""
+
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+
+from mailroom.bridge.flows import NotRunning, answered
+from mailroom.models.names import MAIL_TASK_QUEUE, outbound_id, queue_release_id
+from mailroom.models.outbound.queues import QueueRef
+from workflows.queue_release import QueueReleaseWorkflow
+from workflows.search_attributes import MAIL_KIND
+
+TIMEOUT = timedelta(seconds=10)
+
+
+class QueueFlows:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def look_after(self, queue_name: str) -> None:
+        """One for each queue; one that runs looks again."""
+        async with answered(TIMEOUT):
+            await self._client.start_workflow(
+                QueueReleaseWorkflow.run,
+                QueueRef(queue_name=queue_name),
+                id=queue_release_id(queue_name),
+                task_queue=MAIL_TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                start_signal="look_again",
+                search_attributes=TypedSearchAttributes(
+                    [SearchAttributePair(MAIL_KIND, "queue_release")]
+                ),
+                static_summary="the end of a queue's suspension",
+            )
+
+    async def wake(self, id: UUID) -> None:
+        """A message that has ended needs no waking."""
+        with suppress(NotRunning):
+            async with answered(TIMEOUT):
+                await self._client.get_workflow_handle(outbound_id(id)).signal("wake")
