@@ -24,12 +24,14 @@ from activities.nudge_again import NudgeAgain
 from activities.poll_beads import PollBeads
 from activities.poll_inbox import PollInbox
 from activities.postpone import Postpone
+from activities.queue_release import QueueRelease
 from activities.reach import Reach
 from activities.record import Record
 from activities.remove_old import RemoveOld
 from activities.remove_old_letters import OldLetters
 from activities.say import Say
 from activities.scan_mailboxes import ScanMailboxes
+from activities.score_domains import ScoreDomains
 from activities.send_reply import SendReply
 from activities.settle_letter import SettleLetter
 from activities.tell_lost_text import TellLostText
@@ -51,6 +53,8 @@ from mailroom.adapters.links import SignedLinks
 from mailroom.adapters.mailboxes import mailboxes_of
 from mailroom.adapters.postgres import engine
 from mailroom.adapters.postgres.agents import PostgresAgents
+from mailroom.adapters.postgres.circuits import PostgresCircuits
+from mailroom.adapters.postgres.domain_health import PostgresDomainHealth
 from mailroom.adapters.postgres.emails import PostgresEmails
 from mailroom.adapters.postgres.history import PostgresHistory
 from mailroom.adapters.postgres.letter_retention import PostgresLetterRetention
@@ -60,6 +64,7 @@ from mailroom.adapters.postgres.mailboxes import PostgresMailboxes
 from mailroom.adapters.postgres.markers import PostgresMarkers
 from mailroom.adapters.postgres.monitored import PostgresMonitored
 from mailroom.adapters.postgres.outage import StoreOutages
+from mailroom.adapters.postgres.queue_states import PostgresQueueStates
 from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.texts import PostgresTexts
@@ -84,6 +89,7 @@ from mailroom.bridge.intake import Intake
 from mailroom.bridge.letter_flows import LetterFlows
 from mailroom.bridge.mailbox_watches import watch_mailboxes
 from mailroom.bridge.post_office import PostOffice
+from mailroom.bridge.queue_flows import QueueFlows
 from mailroom.local.beside import beside
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_mail import Priority, ScanInput
@@ -93,8 +99,10 @@ from mailroom.models.names import (
     INBOX_POLL,
     MAIL_TASK_QUEUE,
     MAILBOX_SCAN,
+    QUEUE_HEALTH,
     RETENTION,
 )
+from mailroom.models.outbound.config import OutboundSection
 from mailroom.ports import Drafter, Texter
 from workflows.agent_mail import AgentMailWorkflow
 from workflows.arguments import CheckedArguments
@@ -106,6 +114,8 @@ from workflows.mailbox_drain import MailboxDrainWorkflow
 from workflows.mailbox_scan import MailboxScanWorkflow
 from workflows.mailbox_watch import MailboxWatchWorkflow
 from workflows.owner_notice import OwnerNoticeWorkflow
+from workflows.queue_health import QueueHealthWorkflow
+from workflows.queue_release import QueueReleaseWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.sandbox import sandbox
 
@@ -119,6 +129,8 @@ WORKFLOWS = [
     MailboxScanWorkflow,
     MailboxWatchWorkflow,
     OwnerNoticeWorkflow,
+    QueueHealthWorkflow,
+    QueueReleaseWorkflow,
     RetentionWorkflow,
 ]
 
@@ -130,7 +142,7 @@ CACHED_WORKFLOWS = 40
 # A letter waits in its step for the recipient to confirm it, five seconds at most.
 CONCURRENT_ACTIVITIES = 200
 HEARTBEAT_EVERY = timedelta(seconds=5)
-DAY = timedelta(days=1)
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -147,6 +159,7 @@ class Adapters:
     links: SignedLinks
     owners: Mapping[str, OwnerSection]
     agents: AgentsSection
+    outbound: OutboundSection
     feed: EventFeed
 
 
@@ -198,6 +211,7 @@ async def connected(
                 links=SignedLinks(link_secret, settings.public_url),
                 owners=owners,
                 agents=config.agents,
+                outbound=config.outbound,
                 feed=feed,
             )
         finally:
@@ -288,6 +302,7 @@ def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any
         TellLostText(texts, mailer, owners).tell_lost_text,
         *_letters(adapters, Say(texts, texter, owners), settings),
         *_polling(adapters, settings),
+        *_queues(adapters),
         _watching(adapters, settings).watch_mailbox,
         _removing(adapters, settings).remove_old,
     ]
@@ -347,6 +362,21 @@ def _beads(
     return [PollBeads(beads, GivenLetters(office, retention)).poll_beads]
 
 
+def _queues(adapters: Adapters) -> list[Callable[..., Any]]:
+    write, terms = adapters.engines.write, adapters.outbound.health
+    states, circuits = PostgresQueueStates(write), PostgresCircuits(write, terms)
+    flows = QueueFlows(adapters.client)
+    release = QueueRelease(states, circuits, flows, terms)
+    health = PostgresDomainHealth(write)
+    return [
+        release.queue_standing,
+        release.end_suspension,
+        release.offer_probe,
+        release.release_queue,
+        ScoreDomains(health, circuits, states, flows, flows, terms).score_domains,
+    ]
+
+
 def inbox(adapters: Adapters, settings: Settings) -> Intake:
     """Where every source of this process hands its mail over."""
     return Intake(
@@ -404,6 +434,9 @@ async def keep_schedules(client: Client, settings: Settings) -> None:
     # A machine that sleeps at midnight does it when it wakes up.
     daily = Repeated(RETENTION, RetentionWorkflow.run, DAY, "removes what is too old", catch_up=DAY)
     await _keep(client, daily, wanted=bool(settings.periods))
+    note = "scores domains; opens and closes circuits"
+    health = Repeated(QUEUE_HEALTH, QueueHealthWorkflow.run, MINUTE, note)
+    await _keep(client, health, wanted=True)
     agents = load_config_file(settings.mailroom_config).agents
     await keep_scans(client, agents)
     await keep_beads(client, agents)
