@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     imap_answer_since: Annotated[datetime, AfterValidator(_with_zone)] | None = None
     imap_mark_seen: bool = False
     imap_sent_folder: str | None = None
+    kumomta_url: Url | None = None
+    kumomta_user: str | None = None
+    kumomta_password: SecretStr | None = None
+    kumomta_body_limit: Annotated[int, Field(gt=0)] = 2 * 1024 * 1024
     email_monitor_url: Url | None = None
     poll_interval: Annotated[int, Field(gt=0)] = 30
     ai_reply_generator_url: Url | None = None
