@@ -8,7 +8,14 @@ from typing import Annotated, Any, Self
 
 import phonenumbers
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mailroom.models.agent_addresses import OVERSEER, address_of
@@ -16,6 +23,7 @@ from mailroom.models.agent_config import AgentsSection
 from mailroom.models.base import Frozen
 from mailroom.models.drafting import DraftsSection
 from mailroom.models.outbound.config import OutboundSection
+from mailroom.models.outbound.rollout import QueueModel, percentage_of
 from mailroom.models.owner import Owner
 from mailroom.models.retention import Kept
 from mailroom.models.sms_text import SmsFormat
@@ -50,6 +58,15 @@ def _long_enough(days: int) -> int:
     if days != 0 and not 30 <= days <= 36_500:
         raise ValueError("it has to be 30 days or more, or 0 to keep rows for ever")
     return days
+
+
+def _as_word(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _rollout(text: str) -> str:
+    percentage_of(text)
+    return text
 
 
 Phone = Annotated[str, AfterValidator(_e164)]
@@ -87,6 +104,10 @@ class Settings(BaseSettings):
     kumomta_user: str | None = None
     kumomta_password: SecretStr | None = None
     kumomta_body_limit: Annotated[int, Field(gt=0)] = 2 * 1024 * 1024
+    enable_email_queue_model: Annotated[
+        str, BeforeValidator(_as_word), AfterValidator(_rollout)
+    ] = "true"
+    enable_legacy_queue_adapter: bool = False
     email_monitor_url: Url | None = None
     poll_interval: Annotated[int, Field(gt=0)] = 30
     ai_reply_generator_url: Url | None = None
@@ -159,6 +180,14 @@ class Settings(BaseSettings):
         """How long what is not kept for ever is kept."""
         days = {Kept.BODIES: self.mailroom_bodies_days, Kept.ROWS: self.mailroom_rows_days}
         return {what: timedelta(days=number) for what, number in days.items() if number}
+
+    @property
+    def queue_model(self) -> QueueModel:
+        return QueueModel(
+            percentage=percentage_of(self.enable_email_queue_model),
+            legacy=self.enable_legacy_queue_adapter,
+            sender=self.email_address,
+        )
 
     @property
     def bridge_url(self) -> str:
