@@ -81,7 +81,8 @@ _SET = text(f"""
         WHERE domain IN (SELECT queue_name FROM circuit) AND :state = 'active'
     )
     INSERT INTO queues (queue_name, state, reason, until, set_by)
-    VALUES (:name, :state, :reason, CAST(:until AS timestamptz), :set_by)
+    SELECT :name, :state, :reason, CAST(:until AS timestamptz), :set_by
+    FROM (SELECT count(*) FROM circuit) AS looked_at_first
     ON CONFLICT (queue_name) DO UPDATE
     SET state = excluded.state, reason = excluded.reason, until = excluded.until,
         set_by = excluded.set_by, probing_since = NULL, changed_at = now()
