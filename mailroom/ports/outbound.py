@@ -49,6 +49,12 @@ class Courier(Protocol):
         dot."""
 
 
+class Signer(Protocol):
+    async def sign(self, data: bytes, from_domain: str) -> bytes:
+        """The mail with its DKIM signature in front; as it is where no key fits. The same for the
+        same bytes. Raises `Permanent` where its headers are none."""
+
+
 class MessageStore(Protocol):
     """Messages as rows. A write of an older step never overwrites a newer one."""
 

@@ -8,9 +8,11 @@ from pydantic import Field
 from mailroom.models.base import Frozen
 from mailroom.models.durations import Duration
 from mailroom.models.outbound.bounces import BounceRule
+from mailroom.models.outbound.dkim import DkimSection
 from mailroom.models.outbound.health import HealthSection
 from mailroom.models.outbound.item import DEFAULT_MAX_ATTEMPTS, Attempts
 from mailroom.models.outbound.routing import HostName, Nameserver, Port, TlsPolicy, TlsSection
+from mailroom.models.outbound.suppression import SuppressedAddress
 from mailroom.models.patterns import matches
 
 MOST_RATE = 1_000_000
@@ -54,6 +56,10 @@ class OutboundSection(Frozen):
         default=timedelta(minutes=5), description="from connecting to the end of the message"
     )
     tls: tuple[TlsSection, ...] = ()
+    dkim: tuple[DkimSection, ...] = ()
+    unsubscribe_mailto: SuppressedAddress | None = Field(
+        default=None, description="who reads wishes to be left out, besides the link"
+    )
 
     def tls_of(self, domain: str) -> TlsPolicy | None:
         """The first that fits; None where none was asked for."""

@@ -1,5 +1,6 @@
 """One-click unsubscribing from a campaign (RFC 8058, RFC 2369)."""
 
+from urllib.parse import quote
 from uuid import UUID
 
 from mailroom.models.base import Frozen
@@ -14,7 +15,9 @@ POST_HEADER = f"{FIELD}-Post"
 def unsubscribe_headers(link: str, mailto: str | None = None) -> dict[str, str]:
     """The two headers of a message of a campaign. RFC 8058 §3.1: the link is HTTPS, and both are
     signed with DKIM. `mailto`: an address that takes the wish by mail, after the link."""
-    places = [link, *([f"mailto:{mailto}?subject=unsubscribe"] if mailto else [])]
+    places = [link]
+    if mailto:
+        places.append(f"mailto:{quote(mailto, safe='@')}?subject=unsubscribe")
     return {
         FIELD: ", ".join(f"<{place}>" for place in places),
         POST_HEADER: f"{FIELD}={ONE_CLICK}",
