@@ -143,6 +143,8 @@ class Settings(BaseSettings):
     mailroom_agent_token: SecretStr | None = None
     mailroom_smtp_host: str = "127.0.0.1"
     mailroom_smtp_port: int = 2525
+    mailroom_outbound_route: SecretStr | None = None
+    mailroom_outbound_password: SecretStr | None = None
     mailroom_max_message_bytes: Annotated[int, Field(gt=0)] = 25 * 1024 * 1024
     mailroom_temporal_port: int = 7233
     mailroom_temporal_ui_port: int = 8233

@@ -1,8 +1,10 @@
 """Connections to one destination: those that are idle, and how many there may be at once."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from aiosmtplib import SMTP, SMTPException
 
@@ -11,9 +13,22 @@ from mailroom.ports.outbound import Busy
 # The next mail spares greeting, TLS and login if it comes within this time. Servers wait for
 # minutes (RFC 5321 §4.5.3.2.7), but count connections.
 IDLE_SECONDS = 10
+# Then another one: who came first in the DNS may be back, and others have their turn.
+LONGEST_USE_SECONDS = 300
 QUIT_SECONDS = 5
 # Whoever waits longer lets others have the worker's place.
 BUSY_SECONDS = 5
+
+
+@dataclass(eq=False)
+class Link:
+    """A connection to the server of this name; `unfinished` once an envelope was begun that came
+    to nothing."""
+
+    smtp: SMTP
+    name: str
+    unfinished: bool = False
+    opened: float = field(default_factory=time.monotonic)
 
 
 class Connections:
@@ -23,7 +38,7 @@ class Connections:
         self._busy_seconds = busy_seconds
         self._free = asyncio.Semaphore(most)
         self._waiting = 0
-        self._idle: dict[SMTP, asyncio.TimerHandle] = {}
+        self._idle: dict[Link, asyncio.TimerHandle] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -47,21 +62,27 @@ class Connections:
         finally:
             self._waiting -= 1
 
-    def take(self) -> SMTP | None:
+    def take(self) -> Link | None:
         """An idle one, the latest, which may have been closed meanwhile."""
         if not self._idle:
             return None
-        smtp, timer = self._idle.popitem()
+        link, timer = self._idle.popitem()
         timer.cancel()
-        return smtp
+        return link
 
-    def keep(self, smtp: SMTP) -> None:
-        loop = asyncio.get_running_loop()
-        self._idle[smtp] = loop.call_later(IDLE_SECONDS, self._let_go, smtp)
+    def keep(self, link: Link) -> None:
+        if time.monotonic() - link.opened > LONGEST_USE_SECONDS:
+            self._leave(link)
+            return
+        timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go, link)
+        self._idle[link] = timer
 
-    def _let_go(self, smtp: SMTP) -> None:
-        del self._idle[smtp]
-        leaving = asyncio.create_task(_quit(smtp))
+    def _let_go(self, link: Link) -> None:
+        del self._idle[link]
+        self._leave(link)
+
+    def _leave(self, link: Link) -> None:
+        leaving = asyncio.create_task(_quit(link.smtp))
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
 

@@ -10,7 +10,7 @@ import aiosmtplib
 from aiosmtplib import SMTP, SMTPException
 from aiosmtplib.errors import SMTPResponseException
 
-from mailroom.adapters.smtp.connections import Connections
+from mailroom.adapters.smtp.connections import Connections, Link
 from mailroom.adapters.smtp.exchange import COMMAND_SECONDS, DOT_SECONDS, readable, send_body
 from mailroom.models.attached import size_words
 from mailroom.ports import Permanent, Transient
@@ -85,12 +85,13 @@ class SmtpMailer:
             raise refusal(error.code, error.message) from error
         except (SMTPException, OSError, TimeoutError) as error:
             raise Transient(f"{self._name}: {error or type(error).__name__}.") from error
-        self._connections.keep(smtp)
+        self._connections.keep(Link(smtp, self._name))
         return f"{answer.code} {readable(answer.message)}"
 
     async def _ready(self) -> SMTP:
         """A connection that waits for an envelope: an idle one that still lives, else a new one."""
-        while smtp := self._connections.take():
+        while link := self._connections.take():
+            smtp = link.smtp
             try:
                 await smtp.rset(timeout=COMMAND_SECONDS)
             except (SMTPException, OSError, TimeoutError):
