@@ -38,6 +38,11 @@ def read_record(value: JsonValue) -> QueueItem:
         item = QueueItem.model_validate(value)
     except ValidationError as error:
         raise BadRecord([_of_pydantic(one) for one in error.errors()]) from error
+    return checked(item)
+
+
+def checked(item: QueueItem) -> QueueItem:
+    """The record, if what its fields say can be used. Raises `BadRecord`."""
     if problems := list(_problems(item)):
         raise BadRecord(problems)
     return item

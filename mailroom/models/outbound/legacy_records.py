@@ -93,17 +93,16 @@ def actual_wait_minutes(message: MessageQueueItem) -> float | None:
     return round((message.delivered_at - message.created_at).total_seconds() / 60, 3)
 
 
-def legacy_view(message: MessageQueueItem, now: datetime) -> dict[str, JsonValue]:
+def legacy_view(message: MessageQueueItem, now: datetime) -> QueueItem:
     """What `/queue/legacy` shows: the adapter's fields, under the old ID, with the wait time that
     is computed."""
-    shown: dict[str, JsonValue] = adapt_message_to_legacy_queue(message, now).model_dump(
-        mode="json", exclude_none=True
-    )
+    more: dict[str, object] = {}
+    if old := record_of(message):
+        more["id"] = old["id"]
     waited = actual_wait_minutes(message)
     if waited is not None:
-        shown["actualWaitTime"] = waited
-    old = record_of(message)
-    return shown | {"id": old["id"]} if old else shown
+        more["actualWaitTime"] = waited
+    return adapt_message_to_legacy_queue(message, now).model_copy(update=more)
 
 
 def as_text(record: JsonValue) -> str:
