@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL
 
 from mailroom.adapters import temporal, twilio
+from mailroom.adapters.couriers import CATCHER, route_of
 from mailroom.adapters.postgres.migrate import upgrade
 from mailroom.adapters.settings import Settings, load_config_file, owners_of
 from mailroom.adapters.spool.place import only_daemon
@@ -197,6 +198,11 @@ def local(settings: Settings, folder: Path, http_port: int, catcher_port: int) -
         catcher = {"gmail_smtp_server": "127.0.0.1", "gmail_smtp_port": catcher_port}
         settings = settings.model_copy(
             update={**catcher, "email_password": None, "email_token_command": None}
+        )
+    if route_of(settings) == CATCHER:
+        here = SecretStr(f"smtp://127.0.0.1:{catcher_port}")
+        settings = settings.model_copy(
+            update={"mailroom_outbound_route": here, "mailroom_outbound_password": None}
         )
     return settings
 

@@ -11,6 +11,7 @@ from mailroom.models.outbound.hosts import address_of, host_name
 from mailroom.models.outbound.routing import TlsPolicy
 
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
+LOOPBACK = frozenset({"127.0.0.1", "::1"})
 FORM = (
     "MAILROOM_OUTBOUND_ROUTE can't be read as the address of a mail server; it has to be "
     "smtp://host:port or smtps://host:port, with user@ before the host where it wants a login "
@@ -31,6 +32,8 @@ class Smarthost:
         """`asked` by mailroom.toml. A password goes to the right server, and to nobody between."""
         if self.login:
             return asked if asked and asked.insists else TlsPolicy.VERIFIED
+        if self.host in LOOPBACK and not self.implicit:
+            return TlsPolicy.NONE  # nobody is between, as with the catcher of `mailroom dev`
         return asked or (TlsPolicy.VERIFIED if self.implicit else TlsPolicy.OPPORTUNISTIC)
 
 
