@@ -6,6 +6,7 @@ from uuid import UUID
 from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 
 from mailroom.models.email_reply import MailRef
+from mailroom.models.outbound.verp import address_parts, message_of, verp_address
 
 LINK_LIFE_SECONDS = 7 * 86_400
 
@@ -15,6 +16,7 @@ class SignedLinks:
         self._signer = URLSafeTimedSerializer(secret, salt="draft")
         self._unsubscribing = URLSafeSerializer(secret, salt="unsubscribe")
         self._public_url = public_url
+        self._secret = secret
 
     def draft(self, mail: MailRef, revision: int) -> str:
         # The end of the hashed workflow ID: a text message has little room.
@@ -39,3 +41,16 @@ class SignedLinks:
             return UUID(hex=self._unsubscribing.loads(token))
         except (AttributeError, BadData, TypeError, ValueError):
             return None
+
+    def bounce_address(self, message: UUID, domain: str) -> str:
+        """The envelope sender of a message, to which its bounces go."""
+        return verp_address(message, domain, self._secret)
+
+    def read_bounce_address(self, address: str, domain: str) -> UUID | None:
+        """The message whose bounces go there; None of a forged one, and of any other."""
+        return message_of(address, domain, self._secret)
+
+    def is_forged_bounce_address(self, address: str, domain: str) -> bool:
+        """Whether it has the form of one without being one."""
+        known = self.read_bounce_address(address, domain)
+        return known is None and address_parts(address, domain) is not None

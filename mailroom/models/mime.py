@@ -17,6 +17,12 @@ BODY_LENGTH, BODY_LINES = 2 << 20, 50_000
 OPENED_LINES = 500_000
 PIECES, PIECE_LENGTH, PIECE_LINES = 2_000, 2_048, 16
 DEPTH, PARTS = 50, 1_000
+# RFC 6533 §6: the same in UTF-8, which the parser of the standard library does not know.
+_GLOBAL = {
+    "message/global-delivery-status": "message/delivery-status",
+    "message/global-headers": "text/rfc822-headers",
+    "message/global": "message/rfc822",
+}
 _DASHES, _LINE_END = re.compile(rb"\n--"), re.compile(rb"\r\n?|\n")
 
 
@@ -60,7 +66,10 @@ class _Part(Message):
         super().attach(payload)
 
     def get_content_type(self) -> str:
-        return "application/octet-stream" if self.closed else super().get_content_type()
+        if self.closed:
+            return "application/octet-stream"
+        kind = super().get_content_type()
+        return _GLOBAL.get(kind, kind)
 
 
 def _within_bounds(raw: bytes) -> bytes:

@@ -27,6 +27,7 @@ class Event(StrEnum):
     BOUNCED = "message.bounced"
     UNKNOWN = "message.unknown"
     COMPLAINT = "message.complaint"
+    RETURNED = "message.returned"
     EXPIRED = "message.expired"
     SUSPENDED = "message.suspended"
     RESUMED = "message.resumed"

@@ -32,7 +32,10 @@ def reply_in(text: str, at: AwareDatetime, status: str | None = None) -> SmtpRes
     """The reply that a report quotes; None where it quotes none. `status` is what the report says
     itself, for a reply without an enhanced code."""
     said = one_reply(text).removeprefix("smtp;").strip()
-    enhanced = enhanced_in(said) or (enhanced_in(status) if status else None)
+    enhanced, reported = enhanced_in(said), enhanced_in(status or "")
+    if enhanced is None or enhanced.endswith(".0.0"):
+        # X.0.0 is what servers say that do not know (RFC 3463 §3.1).
+        enhanced = reported or enhanced
     code = _CODE.search(said[:LOOKED_THROUGH])
     if code is None and enhanced is None:
         return None

@@ -12,6 +12,7 @@ from mailroom.models.triage import mailbox_forms
 
 # 50 bits: guessing takes 10^14 mails to addresses that are refused at RCPT.
 TAG_LENGTH = 10
+LONGEST_ADDRESS = 320
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 # b-, 32, -, 10: 45 characters; RFC 5321 §4.5.3.1.1 allows 64.
 _LOCAL = re.compile(rf"b-([0-9a-f]{{32}})-([a-z2-7]{{{TAG_LENGTH}}})", re.ASCII)
@@ -34,7 +35,7 @@ def message_of(address: str, domain: str, secret: str) -> UUID | None:
 
 def address_parts(address: str, domain: str) -> tuple[UUID, str] | None:
     """The message and the tag that an address of that form names, whoever made it."""
-    if len(address) > 320:
+    if len(address) > LONGEST_ADDRESS:
         return None
     # Lower case and IDNA, as mailboxes are compared everywhere.
     local, _, host = mailbox_forms(address)[0].rpartition("@")
