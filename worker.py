@@ -16,6 +16,7 @@ from temporalio.worker import Worker
 
 from activities.ask_again import AskAgain
 from activities.deliver_letter import DeliverLetter
+from activities.deliver_message import DeliverMessage
 from activities.draft_reply import DraftReply
 from activities.drain_mailbox import DrainMailbox
 from activities.errands import Errands
@@ -34,6 +35,7 @@ from activities.scan_mailboxes import ScanMailboxes
 from activities.score_domains import ScoreDomains
 from activities.send_reply import SendReply
 from activities.settle_letter import SettleLetter
+from activities.settle_message import SettleMessage
 from activities.tell_lost_text import TellLostText
 from activities.tell_overseer import TellOverseer
 from activities.text_owner import TextOwner
@@ -43,6 +45,7 @@ from mailroom.adapters import schedules, temporal, twilio
 from mailroom.adapters.beads import BeadsCommand
 from mailroom.adapters.blobs import ObstoreBlobs
 from mailroom.adapters.command_hook import CommandHook, run_hooks
+from mailroom.adapters.couriers import courier_of
 from mailroom.adapters.drafters import drafter_of, drafts_by_ai, fallback_of
 from mailroom.adapters.email_monitor import EmailMonitor
 from mailroom.adapters.executions import TemporalExecutions
@@ -62,6 +65,8 @@ from mailroom.adapters.postgres.letters import PostgresLetters
 from mailroom.adapters.postgres.listen import EventFeed
 from mailroom.adapters.postgres.mailboxes import PostgresMailboxes
 from mailroom.adapters.postgres.markers import PostgresMarkers
+from mailroom.adapters.postgres.message_queue import PostgresMessages
+from mailroom.adapters.postgres.message_reports import PostgresReports
 from mailroom.adapters.postgres.monitored import PostgresMonitored
 from mailroom.adapters.postgres.outage import StoreOutages
 from mailroom.adapters.postgres.queue_states import PostgresQueueStates
@@ -88,14 +93,18 @@ from mailroom.bridge.given_letters import GivenLetters
 from mailroom.bridge.intake import Intake
 from mailroom.bridge.letter_flows import LetterFlows
 from mailroom.bridge.mailbox_watches import watch_mailboxes
+from mailroom.bridge.message_flows import MessageFlows
 from mailroom.bridge.post_office import PostOffice
 from mailroom.bridge.queue_flows import QueueFlows
+from mailroom.bridge.queue_reports import Reports
+from mailroom.bridge.queue_returns import Returns
 from mailroom.local.beside import beside
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_mail import Priority, ScanInput
 from mailroom.models.drafting import DraftsSection
 from mailroom.models.names import (
     BEADS_POLL,
+    DELIVERY_TASK_QUEUE,
     INBOX_POLL,
     MAIL_TASK_QUEUE,
     MAILBOX_SCAN,
@@ -113,6 +122,7 @@ from workflows.lost_text import LostTextWorkflow
 from workflows.mailbox_drain import MailboxDrainWorkflow
 from workflows.mailbox_scan import MailboxScanWorkflow
 from workflows.mailbox_watch import MailboxWatchWorkflow
+from workflows.outbound_message import OutboundMessageWorkflow
 from workflows.owner_notice import OwnerNoticeWorkflow
 from workflows.queue_health import QueueHealthWorkflow
 from workflows.queue_release import QueueReleaseWorkflow
@@ -128,6 +138,7 @@ WORKFLOWS = [
     MailboxDrainWorkflow,
     MailboxScanWorkflow,
     MailboxWatchWorkflow,
+    OutboundMessageWorkflow,
     OwnerNoticeWorkflow,
     QueueHealthWorkflow,
     QueueReleaseWorkflow,
@@ -141,6 +152,7 @@ GRACEFUL_STOP = timedelta(seconds=30)
 CACHED_WORKFLOWS = 40
 # A letter waits in its step for the recipient to confirm it, five seconds at most.
 CONCURRENT_ACTIVITIES = 200
+CONCURRENT_DELIVERIES = 200
 HEARTBEAT_EVERY = timedelta(seconds=5)
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
@@ -300,6 +312,7 @@ def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any
         Say(texts, texter, owners).say,
         WriteOwner(mailer, adapters.links, owners).write_owner,
         TellLostText(texts, mailer, owners).tell_lost_text,
+        SettleMessage(PostgresMessages(adapters.engines.write, adapters.outbound)).settle_message,
         *_letters(adapters, Say(texts, texter, owners), settings),
         *_polling(adapters, settings),
         *_queues(adapters),
@@ -386,7 +399,15 @@ def inbox(adapters: Adapters, settings: Settings) -> Intake:
         adapters.owners,
         reminder_after=settings.reminder_after,
         attempts=settings.max_retry_attempts,
+        returns=returns_of(adapters),
     )
+
+
+def returns_of(adapters: Adapters) -> Returns:
+    """What becomes of mail about outbound messages."""
+    flows, outbound = MessageFlows(adapters.client), adapters.outbound
+    reports = Reports(PostgresReports(adapters.engines), flows, outbound.bounces)
+    return Returns(reports, adapters.links, outbound.bounce_domain)
 
 
 def _polling(adapters: Adapters, settings: Settings) -> list[Callable[..., Any]]:
@@ -471,7 +492,33 @@ async def _keep(client: Client, repeated: Repeated, *, wanted: bool) -> None:
         await schedules.drop(client, repeated.id)
 
 
-def worker(adapters: Adapters, settings: Settings) -> Worker:
+@asynccontextmanager
+async def worker(adapters: Adapters, settings: Settings) -> AsyncIterator[None]:
+    """Works while the block runs: on everything, and on deliveries, which wait for their turn."""
+    async with _mail_worker(adapters, settings), _delivery_worker(adapters, settings):
+        yield
+
+
+def _delivery_worker(adapters: Adapters, settings: Settings) -> Worker:
+    write = adapters.engines.write
+    deliver = DeliverMessage(
+        PostgresMessages(write, adapters.outbound),
+        PostgresMarkers(write),
+        adapters.blobs,
+        courier_of(settings, adapters.outbound, adapters.http),
+        adapters.outbound,
+    )
+    return Worker(
+        adapters.client,
+        task_queue=DELIVERY_TASK_QUEUE,
+        activities=[deliver.deliver_message],
+        interceptors=[Heartbeats(), StoreOutages()],
+        max_concurrent_activities=CONCURRENT_DELIVERIES,
+        graceful_shutdown_timeout=GRACEFUL_STOP,
+    )
+
+
+def _mail_worker(adapters: Adapters, settings: Settings) -> Worker:
     # A watch is an activity that never ends: it takes no place from those that do.
     watches = len(mailboxes_of(settings, adapters.owners.values()))
     return Worker(

@@ -1,6 +1,6 @@
 """One attempt to deliver an outbound message, once (design: "Sending once")."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import uniform
@@ -21,6 +21,10 @@ from mailroom.ports.outbound import Busy, Courier, Deferred, MessageStore, Refus
 BUSY_SECONDS = (0.5, 1.5)
 
 
+def _as_submitted(parcel: Parcel) -> str:
+    return parcel.sender
+
+
 @dataclass(frozen=True)
 class DeliverMessage:
     store: MessageStore
@@ -29,6 +33,7 @@ class DeliverMessage:
     courier: Courier
     terms: OutboundSection
     rules: Sequence[BounceRule] = ()
+    return_path: Callable[[Parcel], str] = _as_submitted
 
     @activity.defn
     async def deliver_message(self, request: DeliverInput) -> Outcome:
@@ -94,7 +99,8 @@ class DeliverMessage:
                 raise SendUnknown("Another try of this attempt is under way.")
 
         try:
-            return endings.taken(request, await self.courier.deliver(parcel, data, claim_marker))
+            sent = parcel.model_copy(update={"sender": self.return_path(parcel)})
+            return endings.taken(request, await self.courier.deliver(sent, data, claim_marker))
         except (Refused, Deferred, Busy, SendUnknown):
             raise
         except Permanent as error:

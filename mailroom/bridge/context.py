@@ -17,6 +17,8 @@ from mailroom.adapters.postgres.letter_views import PostgresLetterViews
 from mailroom.adapters.postgres.letters import PostgresLetters
 from mailroom.adapters.postgres.listen import EventFeed
 from mailroom.adapters.postgres.message_unsubscribe import PostgresUnsubscribing
+from mailroom.adapters.postgres.message_views import PostgresMessageViews
+from mailroom.adapters.postgres.queue_migrations import PostgresMigrations
 from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
@@ -28,10 +30,14 @@ from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.forgetting import Forgetting
 from mailroom.bridge.handover import Handover
 from mailroom.bridge.intake import Intake
+from mailroom.bridge.legacy_orders import LegacyQueue
 from mailroom.bridge.letter_flows import LetterFlows
+from mailroom.bridge.message_flows import MessageFlows
 from mailroom.bridge.post_office import PostOffice
 from mailroom.bridge.reception import Reception
+from mailroom.bridge.submissions import Submissions
 from mailroom.models.agent_config import AgentsSection
+from mailroom.models.outbound.rollout import QueueModel
 from mailroom.models.owner import Owner
 from mailroom.models.retention import Kept
 from mailroom.ports import Blobs
@@ -80,8 +86,13 @@ class Context:
     known_agents: PostgresAgents
     agents: AgentsSection
     agent_mailboxes: PostgresMailboxes
+    submissions: Submissions
+    message_flows: MessageFlows
+    message_views: PostgresMessageViews
     suppressions: PostgresSuppressions
     unsubscribing: PostgresUnsubscribing
+    legacy_queue: LegacyQueue
+    migrations: PostgresMigrations
     feed: EventFeed
     blobs: Blobs
     links: SignedLinks
@@ -89,6 +100,7 @@ class Context:
     secrets: Secrets
     limits: Limits
     periods: Mapping[Kept, timedelta] = field(default_factory=dict)
+    queue_model: QueueModel = field(default_factory=QueueModel)
     public_url: str = ""
     temporal_ui: str | None = None
     https: bool = False

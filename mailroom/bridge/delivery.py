@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from mailroom.adapters.postgres.texts import InboundText
-from mailroom.bridge import letters, receipts
+from mailroom.bridge import letters, queue_submitting, receipts
 from mailroom.bridge.context import Context
 from mailroom.bridge.conversation import Answer, Conversation
 from mailroom.models.spool import (
@@ -14,13 +14,14 @@ from mailroom.models.spool import (
     SpooledLetter,
     SpooledMail,
     SpooledReceipt,
+    SpooledSubmission,
     SpooledText,
 )
 
 # The webhook answers within 3 s whatever happens behind it.
 TEXT_SECONDS = 2.9
 RECEIPT_SECONDS = 8.0
-DELIVERED = (Kind.TEXT, Kind.RECEIPT, Kind.MAIL, Kind.LETTER)
+DELIVERED = (Kind.TEXT, Kind.RECEIPT, Kind.MAIL, Kind.LETTER, Kind.SUBMISSION)
 """Kinds that have a way on; others wait in the spool."""
 OUTWARD = (Kind.LETTER,)
 """Of these some wait in `outbound`: an older orchestrator was about to try them again."""
@@ -37,6 +38,8 @@ async def deliver(the: Context, message: Message, queued_at: datetime) -> None:
             await take_receipt(the, message)
         case SpooledLetter():
             await letters.accept(the, message.message, queued_at)
+        case SpooledSubmission():
+            await queue_submitting.accept(the, message, queued_at)
 
 
 async def hear(the: Context, text: SpooledText, said_at: datetime | None = None) -> Answer:

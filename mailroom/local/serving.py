@@ -4,10 +4,12 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from uuid import UUID
 
 import uvicorn
 from fastapi import FastAPI
 
+from mailroom.adapters.dkim import DkimSigner
 from mailroom.adapters.postgres.agents import PostgresAgents
 from mailroom.adapters.postgres.analytics import PostgresAnalytics
 from mailroom.adapters.postgres.forgetting import PostgresForgetting
@@ -15,7 +17,11 @@ from mailroom.adapters.postgres.letter_actions import PostgresLetterActions
 from mailroom.adapters.postgres.letter_figures import PostgresLetterFigures
 from mailroom.adapters.postgres.letter_views import PostgresLetterViews
 from mailroom.adapters.postgres.letters import PostgresLetters
+from mailroom.adapters.postgres.message_intake import PostgresMessageIntake
 from mailroom.adapters.postgres.message_unsubscribe import PostgresUnsubscribing
+from mailroom.adapters.postgres.message_views import PostgresMessageViews
+from mailroom.adapters.postgres.queue_legacy import PostgresLegacyQueue
+from mailroom.adapters.postgres.queue_migrations import PostgresMigrations
 from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
@@ -29,9 +35,13 @@ from mailroom.bridge.context import Context, Limits, Secrets
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.forgetting import Forgetting
 from mailroom.bridge.handover import Handover
+from mailroom.bridge.legacy_orders import LegacyQueue
 from mailroom.bridge.letter_flows import LetterFlows
+from mailroom.bridge.message_flows import MessageFlows
+from mailroom.bridge.submissions import Submissions
 from mailroom.local.beside import beside
 from mailroom.local.inbound import PortTaken
+from mailroom.models.outbound.unsubscribe import unsubscribe_headers
 from worker import Adapters, inbox
 
 BACKLOG = 512
@@ -67,8 +77,15 @@ def bridge_context(
         known_agents=PostgresAgents(adapters.engines.write),
         agents=adapters.agents,
         agent_mailboxes=PostgresMailboxes(adapters.engines.write, adapters.agents),
+        submissions=submissions(adapters),
+        message_flows=MessageFlows(adapters.client),
+        message_views=PostgresMessageViews(adapters.engines.read),
         suppressions=PostgresSuppressions(adapters.engines),
         unsubscribing=PostgresUnsubscribing(adapters.engines),
+        legacy_queue=LegacyQueue(
+            PostgresLegacyQueue(adapters.engines.write, adapters.engines.read), adapters.client
+        ),
+        migrations=PostgresMigrations(adapters.engines.write, adapters.engines.read),
         feed=adapters.feed,
         blobs=adapters.blobs,
         links=adapters.links,
@@ -76,9 +93,24 @@ def bridge_context(
         secrets=secrets,
         limits=Limits(settings.mailroom_max_message_bytes, settings.mailroom_sms_per_minute),
         periods=settings.periods,
+        queue_model=settings.queue_model,
         public_url=settings.public_url,
         temporal_ui=temporal_ui,
         https=settings.public_url.startswith("https:"),
+    )
+
+
+def submissions(adapters: Adapters) -> Submissions:
+    def unsubscribing(id: UUID) -> dict[str, str]:
+        return unsubscribe_headers(adapters.links.unsubscribe(id))
+
+    return Submissions(
+        PostgresMessageIntake(adapters.engines.write),
+        MessageFlows(adapters.client),
+        adapters.blobs,
+        DkimSigner(adapters.outbound.dkim),
+        adapters.outbound,
+        unsubscribing,
     )
 
 

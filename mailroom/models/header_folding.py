@@ -47,6 +47,17 @@ class _Registry(HeaderRegistry):
         return self.kind(name)
 
 
+class _Submitted(_Registry):
+    """For headers of any name: those that others gave are folded where a tab stands, too."""
+
+    _STANDARD = ("date", "mime-version", "content-type", "content-transfer-encoding")
+
+    def __getitem__(self, name: str) -> type[BaseHeader]:
+        return self.kind(name if name.lower() in self._STANDARD else "subject")
+
+
 # RFC 6152: what is beyond ASCII would need a next hop with 8BITMIME.
 ASCII = SMTP.clone(header_factory=_Registry(), cte_type="7bit")
 UTF8 = ASCII.clone(utf8=True)
+SUBMITTED = ASCII.clone(header_factory=_Submitted())
+SUBMITTED_UTF8 = SUBMITTED.clone(utf8=True)

@@ -16,3 +16,4 @@ class Kind(StrEnum):
     TEXT = "text"
     RECEIPT = "receipt"
     LETTER = "letter"
+    SUBMISSION = "submission"

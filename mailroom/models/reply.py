@@ -74,7 +74,7 @@ def build_reply(request: ReplyRequest) -> bytes:
     message = EmailMessage(policy=UTF8 if needs_smtputf8(request) else ASCII)
     sender = Address(name=request.from_name or "", address=request.from_address)
     message["From"] = _mailbox(sender, "From")
-    message["To"] = _mailboxes(_answered(request.sender, request.reply_to), "To")
+    message["To"] = mailboxes(_answered(request.sender, request.reply_to), "To")
     message["Subject"] = encoded(_subject(request.subject), "Subject")
     message["Date"] = request.date
     message["Message-ID"] = _message_id(request.message_id)
@@ -99,10 +99,10 @@ def _write(message: EmailMessage, request: ReplyRequest) -> None:
         kind, _, subtype = file.kind.partition("/")
         message.add_attachment(file.data, kind, subtype, filename=file.name)
     if message.is_multipart():
-        _bound(message, f"{request.message_id}\0{text}")
+        bind_parts(message, f"{request.message_id}\0{text}")
 
 
-def _bound(message: EmailMessage, seed: str) -> None:
+def bind_parts(message: EmailMessage, seed: str) -> None:
     """Boundaries that follow from the reply, so that its bytes are the same every time. They occur
     in no part: no encoding has "=_" (RFC 2045 §6.7, §6.8), and nobody writes a digest of it."""
     digest = hashlib.sha256(seed.encode()).hexdigest()[:32]
@@ -117,14 +117,14 @@ def recipients(request: ReplyRequest) -> list[str]:
 
 def answer_addresses(sender: Address | None, reply_to: list[Address]) -> list[str]:
     """Where an answer goes: Reply-To, else From (RFC 5322 §3.6.2)."""
-    return list(dict.fromkeys(_usable(one.address) for one in _answered(sender, reply_to)))
+    return list(dict.fromkeys(sendable(one.address) for one in _answered(sender, reply_to)))
 
 
 def needs_smtputf8(mail: ReplyRequest | bytes) -> bool:
     """Whether an address needs RFC 6531; in the bytes of a reply nothing else is beyond ASCII."""
     if isinstance(mail, bytes):
         return not mail.isascii()
-    return not all(one.isascii() for one in (*recipients(mail), _usable(mail.from_address)))
+    return not all(one.isascii() for one in (*recipients(mail), sendable(mail.from_address)))
 
 
 def reply_message_id(workflow_id: str, step: str, domain: str) -> str:
@@ -157,7 +157,7 @@ def _answered(sender: Address | None, reply_to: list[Address]) -> list[Address]:
 
 # The steps of one mail ask nine times.
 @lru_cache(maxsize=1024)
-def _usable(address: str) -> str:
+def sendable(address: str) -> str:
     """`address` with its domain in ASCII; RFC 5321 §4.1.2 without quoted local parts."""
     try:
         found = validate_email(address + _COMMON, check_deliverability=False, allow_smtputf8=True)
@@ -207,12 +207,12 @@ def _bounded(ids: list[str]) -> list[str]:
     return ids[:1] + last
 
 
-def _mailboxes(found: list[Address], header: str) -> str:
+def mailboxes(found: list[Address], header: str) -> str:
     return ",\t ".join(_mailbox(one, header) for one in found)
 
 
 def _mailbox(one: Address, header: str) -> str:
-    name, address = one_line(_safe(one.name), NAME_LENGTH), _usable(one.address)
+    name, address = one_line(_safe(one.name), NAME_LENGTH), sendable(one.address)
     if not name:
         return address
     words = f'"{quote(name)}"' if is_plain(name) else encoded(name, header) + "\t"

@@ -79,8 +79,18 @@ class SpooledLetter(Frozen):
     message: dict[str, JsonValue]
 
 
+class SpooledSubmission(Frozen):
+    """An outbound message with the fields that its submitter gave it, checked; `id` is what the
+    submitter was told."""
+
+    kind: Literal[Kind.SUBMISSION] = Kind.SUBMISSION
+    id: str = Field(pattern=r"\A[0-9a-f]{32}\z")
+    message: dict[str, JsonValue]
+
+
 Message = Annotated[
-    SpooledMail | SpooledText | SpooledReceipt | SpooledLetter, Field(discriminator="kind")
+    SpooledMail | SpooledText | SpooledReceipt | SpooledLetter | SpooledSubmission,
+    Field(discriminator="kind"),
 ]
 
 

@@ -136,8 +136,8 @@ def _said(settle: SettleMessage) -> dict[str, object]:
 
 _WAITING = [each.value for each in WAITING]
 
-# A circuit is the domain's, whatever queue a message is in; one that is half open lets one pass. The
-# locks: who opens a queue sees everything that was held, and what comes later is not held.
+# A circuit is the domain's, whatever queue a message is in; one that is half open lets one pass.
+# The locks: who opens a queue sees everything that was held, and what comes later is not held.
 _CLAIM = text("""
     WITH m AS (
         SELECT * FROM message_queue WHERE id = :id FOR UPDATE

@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from mailroom.models.mail import MESSAGE_ID, read_mail
-from mailroom.models.outbound.bounces import Classification, classify, complained
+from mailroom.models.outbound.bounces import classify
 from mailroom.models.outbound.kumomta import FeedbackReport, LogRecord
 from mailroom.models.outbound.report import Report, ReportKind, ReportSource
 from mailroom.models.outbound.words import BounceType
@@ -75,7 +75,7 @@ def report_of(
     message_id = _message_id(_header(record.headers, "message-id"))
     if id is None and (message_id is None or record.type == "OOB"):
         return None
-    found = _classified(record, kind)
+    by_operator = record.type == "AdminBounce"
     return Report(
         key=record.key,
         kind=kind,
@@ -84,9 +84,11 @@ def report_of(
         message_id=message_id if record.type != "OOB" else None,
         recipient=_address(record.recipient),
         at=record.at,
-        reason=_reason(record, kind, found),
-        bounce_type=None if kind is K.DELIVERED else _type(record, kind, found),
-        response=record.answer,
+        reason=_by_operator(record) if by_operator else _reason(record, kind),
+        bounce_type=BounceType.UNKNOWN if by_operator else _type(record, kind),
+        suppresses=False if by_operator else _suppresses(record),
+        # Nobody's server said anything about the recipient.
+        response=None if by_operator else record.answer,
         num_attempts=record.num_attempts if record.type != "OOB" else None,
     )
 
@@ -99,7 +101,6 @@ def _complaint(
     message_id = _original_id(feedback)
     if kind in NO_COMPLAINTS or (id is None and message_id is None):
         return None
-    said = one_line(f"{kind}, reported by {feedback.user_agent or 'a mail provider'}", 200)
     return Report(
         key=record.key,
         kind=K.COMPLAINT,
@@ -108,37 +109,38 @@ def _complaint(
         message_id=message_id,
         recipient=_address(feedback.original_rcpto_to),
         at=record.at,
-        reason=complained(said).reason,
+        reason=one_line(f"{kind}, reported by {feedback.user_agent or 'a mail provider'}", 200),
         bounce_type=BounceType.COMPLAINT,
     )
 
 
-def _classified(record: LogRecord, kind: ReportKind) -> Classification | None:
-    return None if kind is K.DELIVERED else classify(record.answer, "KumoMTA gave no reason.")
+def _by_operator(record: LogRecord) -> str:
+    said = record.answer.message if record.answer else "no reason"
+    return f"An operator of KumoMTA bounced it: {said}"
 
 
-def _reason(record: LogRecord, kind: ReportKind, found: Classification | None) -> str | None:
-    if found is None:
+def _reason(record: LogRecord, kind: ReportKind) -> str | None:
+    """What was said, in words that the response's classification explains."""
+    if kind is K.DELIVERED or record.answer is None:
         return None
-    said = record.answer.message if record.answer else ""
-    if record.type == "AdminBounce":
-        return one_line(f"An operator of KumoMTA bounced it: {said}", 500)
-    if kind is K.EXPIRED:
-        return one_line(f"KumoMTA gave it up: {said}", 500)
-    return found.reason
+    return classify(record.answer, "").reason
 
 
-def _type(record: LogRecord, kind: ReportKind, found: Classification | None) -> BounceType:
+def _type(record: LogRecord, kind: ReportKind) -> BounceType | None:
     """KumoMTA's own class, where it has one, as its rules are the operator's."""
-    if record.type == "AdminBounce":
-        # Nobody's server said anything about the recipient.
-        return BounceType.UNKNOWN
+    if kind is K.DELIVERED:
+        return None
     if kind is K.EXPIRED:
         return BounceType.SOFT
     known = CLASSES.get(record.bounce_classification or "")
-    type = known or (found.type if found else BounceType.UNKNOWN)
+    type = known or classify(record.answer, "").type
     # It is tried again: whatever it is, it is not for good (RFC 3463 §2).
     return BounceType.SOFT if kind is K.DEFERRED and type is BounceType.HARD else type
+
+
+def _suppresses(record: LogRecord) -> bool | None:
+    known = CLASSES.get(record.bounce_classification or "")
+    return known is BounceType.HARD if known else None
 
 
 def _our_id(meta: Mapping[str, object]) -> UUID | None:

@@ -52,7 +52,7 @@ def step_of(id: UUID, word: Word, progress: OutboundProgress, now: datetime) -> 
 
 def _changes(word: Word, progress: OutboundProgress, now: datetime) -> dict[str, object]:
     ended: dict[str, object] = {"next_attempt_at": None}
-    return {
+    changes: dict[Order, dict[str, object]] = {
         Order.SUSPEND: {"status": S.SUSPENDED},
         Order.RESUME: {"status": _resumed(progress, now)},
         Order.REBIND: {"queue_name": word.queue_name},
@@ -65,7 +65,8 @@ def _changes(word: Word, progress: OutboundProgress, now: datetime) -> dict[str,
             **ended,
         },
         Order.EXPIRE: {"status": S.EXPIRED, "reason": _why_expired(progress), **ended},
-    }[word.order]
+    }
+    return changes[word.order]
 
 
 def _resumed(progress: OutboundProgress, now: datetime) -> MessageQueueStatus:

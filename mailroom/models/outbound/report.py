@@ -42,5 +42,8 @@ class Report(Frozen):
     at: AwareDatetime
     reason: str | None = None
     bounce_type: BounceType | None = None
+    suppresses: bool | None = Field(
+        default=None, description="the recipient gets no more mail; None: the response decides"
+    )
     response: SmtpResponse | None = None
     num_attempts: int | None = None

@@ -1,0 +1,120 @@
+"""`/queue/messages` and `/queue/overview`: what waits to be delivered, and what became of it; and
+what operators say to one message."""
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from mailroom.bridge.api_route import ApiRoute
+from mailroom.bridge.auth import Operator, The
+from mailroom.bridge.flows import NotRunning
+from mailroom.bridge.problems import Problem
+from mailroom.models.base import Frozen
+from mailroom.models.outbound.filters import DEFAULT_LIMIT, MOST
+from mailroom.models.outbound.item import MessagePriority
+from mailroom.models.outbound.listing import (
+    MessageFilter,
+    MessagePage,
+    MessageWithTimeline,
+    Overview,
+    Place,
+    place_of,
+)
+from mailroom.models.outbound.submission import Name
+from mailroom.models.outbound.words import MessageQueueStatus, QueueOperationType
+
+router = APIRouter(prefix="/queue", tags=["queue"], route_class=ApiRoute)
+
+LONGEST_REASON = 500
+
+
+class Wanted(Frozen):
+    """All that is given has to fit; of several statuses one."""
+
+    status: list[MessageQueueStatus] = Field(default=[])
+    domain: str | None = None
+    queue_name: str | None = None
+    campaign_id: str | None = None
+    tenant_id: str | None = None
+    recipient: str | None = None
+    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MOST)
+    cursor: str | None = None
+
+
+class OneOrder(Frozen):
+    """`queue_name` of a rebind, `priority` of a set_priority."""
+
+    reason: Annotated[str, Field(max_length=LONGEST_REASON)] = ""
+    queue_name: Name | None = None
+    priority: MessagePriority | None = None
+
+
+@router.get("/messages", response_model_exclude_none=True)
+async def messages(the: The, who: Operator, wanted: Annotated[Wanted, Query()]) -> MessagePage:
+    """The newest first."""
+    try:
+        after = place_of(wanted.cursor) if wanted.cursor else None
+    except ValueError as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"cursor: {error}.") from error
+    chosen = MessageFilter(
+        statuses=wanted.status or None,
+        **wanted.model_dump(exclude={"status", "limit", "cursor"}),
+    )
+    items = await the.message_views.page(chosen, after, wanted.limit + 1)
+    page = items[: wanted.limit]
+    more = len(items) > wanted.limit
+    last = Place(created_at=page[-1].created_at, id=page[-1].id) if more else None
+    return MessagePage(items=page, next_cursor=last.cursor if last else None)
+
+
+@router.get("/overview")
+async def overview(the: The, who: Operator, campaign_id: str | None = None) -> Overview:
+    """How many messages there are by status, and the fifty longest queues with their last error."""
+    return await the.message_views.overview(campaign_id)
+
+
+@router.get("/messages/{id}", response_model_exclude_none=True)
+async def message(id: UUID, the: The, who: Operator) -> MessageWithTimeline:
+    item = await the.message_views.one(id)
+    if item is None:
+        raise _unknown()
+    return MessageWithTimeline(item=item, timeline=await the.message_views.timeline(id))
+
+
+@router.post("/messages/{id}/{operation}", status_code=HTTPStatus.ACCEPTED)
+async def tell(
+    id: UUID, operation: QueueOperationType, the: The, who: Operator, order: OneOrder | None = None
+) -> None:
+    """Says it to the message's workflow, which follows as soon as nothing else has it in hand."""
+    order = order or OneOrder()
+    try:
+        await the.message_flows.signal(id, operation.value, *_arguments(operation, order))
+    except NotRunning as error:
+        item = await the.message_views.one(id)
+        if item is None:
+            raise _unknown() from error
+        raise Problem(
+            HTTPStatus.CONFLICT, f"The message is {item.status}; nothing changes that any more."
+        ) from error
+
+
+def _arguments(operation: QueueOperationType, order: OneOrder) -> list[str | int]:
+    match operation:
+        case QueueOperationType.PURGE:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "purge is no order for one message.")
+        case QueueOperationType.REBIND:
+            if order.queue_name is None:
+                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "queue_name: Say to which queue.")
+            return [order.queue_name, order.reason]
+        case QueueOperationType.SET_PRIORITY:
+            if order.priority is None:
+                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "priority: Say which, 0 to 10.")
+            return [order.priority]
+    return [order.reason]
+
+
+def _unknown() -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, "There is no such message.")

@@ -1,0 +1,138 @@
+"""A message as it is submitted, checked; field names are those of the queue's item."""
+
+import base64
+import json
+import re
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+from mailroom.models.base import Frozen
+from mailroom.models.mail import MESSAGE_ID, MESSAGE_ID_LENGTH
+from mailroom.models.outbound.item import (
+    DEFAULT_PRIORITY,
+    Attempts,
+    MessagePriority,
+)
+from mailroom.models.reply import UnsafeHeader, sendable
+
+MOST_TAGS, LONGEST_TAG, MOST_METADATA = 50, 100, 16 * 1024
+MOST_HEADERS, LONGEST_HEADER = 50, 2_000
+# RFC 5322 §2.2: printable ASCII but the colon.
+_NAME = re.compile(r"[!-9;-~]{1,76}")
+# What we write ourselves, what a server on the way writes, and what would show a hidden copy.
+_OURS = frozenset({
+    "bcc", "date", "dkim-signature", "message-id", "mime-version", "received", "resent-bcc",
+    "return-path",
+})  # fmt: skip
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it has characters that can't be printed")
+    return text.strip()
+
+
+def _address(text: str) -> str:
+    try:
+        return sendable(text.strip())
+    except UnsafeHeader as error:
+        raise ValueError(str(error)) from error
+
+
+def _message_id(text: str) -> str:
+    if not MESSAGE_ID.fullmatch(text) or len(text) > MESSAGE_ID_LENGTH:
+        raise ValueError("this is no Message-ID such as <one@example.com>")
+    return text
+
+
+def _headers(given: dict[str, str]) -> dict[str, str]:
+    if len(given) > MOST_HEADERS:
+        raise ValueError(f"a message may have {MOST_HEADERS} headers of its own")
+    for name, value in given.items():
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name[:40]!r} is no name of a header")
+        if name.lower() in _OURS or name.lower().startswith("content-"):
+            raise ValueError(f"{name} is not for who submits to set")
+        if not value.isprintable() or len(value) > LONGEST_HEADER:
+            raise ValueError(
+                f"{name} has a line end or another control character, or is longer than"
+                f" {LONGEST_HEADER} characters"
+            )
+    if len({name.lower() for name in given}) < len(given):
+        raise ValueError("a header is there twice")
+    return given
+
+
+def _small(given: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if len(json.dumps(given)) > MOST_METADATA:
+        raise ValueError(f"metadata may have {MOST_METADATA} bytes as JSON")
+    return given
+
+
+def _bytes(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    try:
+        return base64.b64decode("".join(given.split()), validate=True)
+    except ValueError as error:
+        raise ValueError("this is no base64") from error
+
+
+Raw = Annotated[
+    bytes,
+    BeforeValidator(_bytes, json_schema_input_type=str),
+    PlainSerializer(lambda data: base64.b64encode(data).decode(), return_type=str),
+    WithJsonSchema({"type": "string", "format": "base64"}),
+]
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
+ShortName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+EnvelopeAddress = Annotated[str, Field(max_length=320), AfterValidator(_address)]
+Tag = Annotated[str, Field(min_length=1, max_length=LONGEST_TAG), AfterValidator(_printable)]
+
+
+class NewMessage(Frozen):
+    """Either `raw`, a whole mail in base64, or `text` and/or `html` with `headers`."""
+
+    sender: EnvelopeAddress
+    recipient: EnvelopeAddress
+    headers: Annotated[dict[str, str], AfterValidator(_headers)] | None = None
+    text: str | None = None
+    html: str | None = None
+    raw: Raw | None = None
+
+    message_id: Annotated[str, AfterValidator(_message_id)] | None = None
+    queue_name: Name | None = None
+    routing_domain: Name | None = None
+    campaign_id: ShortName | None = None
+    tenant_id: ShortName | None = None
+    pool_name: ShortName | None = None
+    priority: MessagePriority = DEFAULT_PRIORITY
+    max_attempts: Attempts | None = None
+    scheduled_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+    tags: Annotated[list[Tag], Field(max_length=MOST_TAGS)] | None = None
+    metadata: Annotated[dict[str, JsonValue], AfterValidator(_small)] | None = None
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Self:
+        if self.raw is None and self.text is None and self.html is None:
+            raise ValueError("it has no content: give raw, or text, or html")
+        if self.raw is not None and (self.text, self.html, self.headers) != (None, None, None):
+            raise ValueError("raw is a whole mail: text, html and headers don't go with it")
+        return self
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.scheduled_at and self.expires_at and self.expires_at <= self.scheduled_at:
+            raise ValueError("expires_at is not after scheduled_at")
+        return self
