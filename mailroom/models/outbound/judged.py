@@ -73,7 +73,7 @@ def judged(report: Report, message: ReportedOn, rules: Iterable[BounceRule] = ()
         response=report.response,
         num_attempts=report.num_attempts,
         outcome=_outcome(report.kind, kind),
-        suppress=_suppress(report.kind, found),
+        suppress=_suppress(report, found),
         address=suppressed_form(message.recipient),
         tenant_id=message.tenant_id or "",
     )
@@ -115,9 +115,11 @@ def _outcome(kind: ReportKind, bounce: BounceType | None) -> str | None:
             return kind.value
 
 
-def _suppress(kind: ReportKind, found: Classification | None) -> SuppressionReason | None:
-    if kind is ReportKind.COMPLAINT:
+def _suppress(report: Report, found: Classification | None) -> SuppressionReason | None:
+    if report.kind is ReportKind.COMPLAINT:
         return SuppressionReason.COMPLAINT
-    if kind is ReportKind.BOUNCED and found and found.suppresses:
-        return SuppressionReason.HARD_BOUNCE
-    return None
+    if report.kind is not ReportKind.BOUNCED or found is None:
+        return None
+    known = report.suppresses
+    suppresses = found.suppresses if known is None else known
+    return SuppressionReason.HARD_BOUNCE if suppresses else None
