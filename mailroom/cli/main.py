@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mailroom.cli import agent, daemon, email, owner, spool
+from mailroom.cli import agent, daemon, email, owner, queue, spool
 from mailroom.cli.dev import dev
 from mailroom.cli.doctor import doctor
 from mailroom.cli.errors import EXIT_CODES, Commands
@@ -32,6 +32,7 @@ app.command(rich_help_panel=HERE)(doctor)
 app.add_typer(email.app, name="email")
 app.add_typer(agent.app, name="agent")
 app.add_typer(owner.app, name="owner")
+app.add_typer(queue.app, name="queue")
 app.add_typer(spool.app, name="spool")
 app.command(rich_help_panel=PRODUCTION)(worker)
 app.command(rich_help_panel=PRODUCTION)(bridge)

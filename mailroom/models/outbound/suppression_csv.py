@@ -46,12 +46,17 @@ def read(
     common = {"tenant_id": tenant_id, "source": source}
     for number, line in enumerate(io.StringIO(text), start=1):
         cells = _cells(line)
-        if number == 1 and "address" in (names := [cell.lower() for cell in cells or ()]):
-            columns = names
+        if number == 1 and names_columns(line):
+            columns = [cell.lower() for cell in cells or ()]
         elif cells is None:
             yield BadLine(line=number, error="this line is no CSV; look at its quotes")
         elif any(cells):
             yield _suppression(number, dict(zip(columns, cells, strict=False)), common)
+
+
+def names_columns(line: str) -> bool:
+    """Whether a first line names what is in the others."""
+    return "address" in (cell.lower() for cell in _cells(line) or ())
 
 
 def written(lines: Iterable[Suppression], *, header: bool = False) -> str:

@@ -1,0 +1,12 @@
+"""`mailroom queue`: messages on their way out."""
+
+import typer
+
+from mailroom.cli import queue_suppressions
+from mailroom.cli.errors import EXIT_CODES
+
+app = typer.Typer(
+    no_args_is_help=True, help="Messages on their way out, and who gets none.", epilog=EXIT_CODES
+)
+
+app.add_typer(queue_suppressions.app, name="suppressions")
