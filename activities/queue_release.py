@@ -64,4 +64,6 @@ async def wake_all(messages: MessageFlows, ids: Sequence[UUID]) -> None:
         async with limit:
             await messages.wake(id)
 
-    await asyncio.gather(*map(each, ids))
+    told = await asyncio.gather(*map(each, ids), return_exceptions=True)
+    for failed in filter(None, told):
+        raise failed

@@ -45,7 +45,7 @@ class QueueReleaseWorkflow:
             if self.standing.state.delivers:
                 await self.release()
             if self.standing.until and self.standing.state is not QueueState.ACTIVE:
-                await self.wait_for(self.standing.until)
+                await self.wait_for(self.standing.until, self.standing.ends_in)
         return self.standing
 
     async def look(self) -> QueueStanding:
@@ -55,8 +55,9 @@ class QueueReleaseWorkflow:
             **retry_policies.of_record("how the queue stands"),
         )
 
-    async def wait_for(self, until: datetime) -> None:
-        if await self.says_somebody(until - workflow.now(), "until the end of the suspension"):
+    async def wait_for(self, until: datetime, ends_in: timedelta | None) -> None:
+        left = until - workflow.now() if ends_in is None else ends_in
+        if await self.says_somebody(left, "until the end of the suspension"):
             return
         await workflow.execute_activity_method(
             QueueRelease.end_suspension,

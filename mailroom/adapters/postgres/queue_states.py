@@ -67,7 +67,7 @@ class PostgresQueueStates:
             await connection.execute(_FORGET, {"after": forget_after})
 
 
-_SHOWN = "queue_name, state, reason, until, set_by, openings"
+_SHOWN = "queue_name, state, reason, until, until - now() AS ends_in, set_by, openings"
 _STANDING = text(f"SELECT {_SHOWN} FROM queues WHERE queue_name = :name")  # noqa: S608
 _SET = text(f"""
     WITH circuit AS (
@@ -104,7 +104,8 @@ _HELD = text("""
     ORDER BY id LIMIT :limit
 """)
 _HELD_FOR_ITS_CIRCUIT = text("""
-    SELECT id FROM message_queue WHERE held AND domain = :name AND queue_name <> :name AND id > :after
+    SELECT id FROM message_queue
+    WHERE held AND domain = :name AND queue_name <> :name AND id > :after
     ORDER BY id LIMIT :limit
 """)
 # Whoever asks its queue at the moment in which that changes may be held when the others are told.

@@ -39,6 +39,7 @@ class QueueStanding(Frozen):
     state: QueueState = QueueState.ACTIVE
     reason: str | None = None
     until: AwareDatetime | None = None
+    ends_in: timedelta | None = Field(default=None, description="by the store's clock")
     set_by: SetBy | None = None
     openings: int = Field(default=0, ge=0, description="of its circuit, one after the other")
 
