@@ -34,6 +34,7 @@ from mailroom.bridge.legacy_orders import LegacyQueue
 from mailroom.bridge.letter_flows import LetterFlows
 from mailroom.bridge.message_flows import MessageFlows
 from mailroom.bridge.post_office import PostOffice
+from mailroom.bridge.queue_returns import Returns
 from mailroom.bridge.reception import Reception
 from mailroom.bridge.submissions import Submissions
 from mailroom.models.agent_config import AgentsSection
@@ -91,6 +92,7 @@ class Context:
     message_views: PostgresMessageViews
     suppressions: PostgresSuppressions
     unsubscribing: PostgresUnsubscribing
+    returns: Returns
     legacy_queue: LegacyQueue
     migrations: PostgresMigrations
     feed: EventFeed

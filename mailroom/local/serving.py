@@ -42,7 +42,7 @@ from mailroom.bridge.submissions import Submissions
 from mailroom.local.beside import beside
 from mailroom.local.inbound import PortTaken
 from mailroom.models.outbound.unsubscribe import unsubscribe_headers
-from worker import Adapters, inbox
+from worker import Adapters, inbox, returns_of
 
 BACKLOG = 512
 # Pages keep an event stream open; nobody waits for those at a stop.
@@ -82,6 +82,7 @@ def bridge_context(
         message_views=PostgresMessageViews(adapters.engines.read),
         suppressions=PostgresSuppressions(adapters.engines),
         unsubscribing=PostgresUnsubscribing(adapters.engines),
+        returns=returns_of(adapters),
         legacy_queue=LegacyQueue(
             PostgresLegacyQueue(adapters.engines.write, adapters.engines.read), adapters.client
         ),
