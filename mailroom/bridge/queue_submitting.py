@@ -82,7 +82,7 @@ async def submit(
     """Takes one message, or up to 1,000 in `items`. What is accepted is durable. With an
     `Idempotency-Key` the same message again is the same message."""
     items = _items(body)
-    rejected, messages = _read(items, idempotency_key)
+    rejected, messages = _rolled_out(the, *_read(items, idempotency_key))
     if rejected and how.atomic:
         raise _all_refused(rejected)
     taken = await the.handover.on(
@@ -149,6 +149,15 @@ def _read(
             id = uuid5(NAMESPACE_URL, f"{key}/{index}") if key else uuid4()
             messages.append((index, Submitted(id, new, now)))
     return rejected, messages
+
+
+def _rolled_out(
+    the: Context, rejected: list[Rejected], messages: list[tuple[int, Submitted]]
+) -> tuple[list[Rejected], list[tuple[int, Submitted]]]:
+    """Without those of tenants that have the old queue model (ENABLE_EMAIL_QUEUE_MODEL)."""
+    refusals = {index: the.queue_model.refusal(one.new.tenant_id) for index, one in messages}
+    refused = [Rejected(index=index, error=why) for index, why in refusals.items() if why]
+    return [*rejected, *refused], [one for one in messages if not refusals[one[0]]]
 
 
 def _problem(index: int, error: ValidationError) -> Rejected:

@@ -4,9 +4,11 @@ import typer
 
 from mailroom.cli import queue_suppressions
 from mailroom.cli.errors import EXIT_CODES
+from mailroom.cli.queue_migrate_command import migrate
 
 app = typer.Typer(
     no_args_is_help=True, help="Messages on their way out, and who gets none.", epilog=EXIT_CODES
 )
 
 app.add_typer(queue_suppressions.app, name="suppressions")
+app.command(epilog=EXIT_CODES)(migrate)
