@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailroom.bridge.flows import NotRunning, ReplyFlows
+from mailroom.bridge.queue_returns import Returns
 from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.email_reply import EmailReplyInput, MailRef, SupersededBy
 from mailroom.models.mail import IncomingMail, read_mail
@@ -41,6 +42,7 @@ class Intake:
         *,
         reminder_after: timedelta,
         attempts: int,
+        returns: Returns | None = None,
     ) -> None:
         self._blobs = blobs
         self._store = store
@@ -54,12 +56,17 @@ class Intake:
         }
         self._reminder_after = reminder_after
         self._attempts = attempts
+        self._returns = returns
         self._unlisted: list[MailRef] = []
         self._listings: set[asyncio.Task[None]] = set()
 
     def knows(self, address: str) -> bool:
         """Whether mail to this address is taken; a single owner takes any, and says of what is
-        not theirs why it is ignored."""
+        not theirs why it is ignored. So is mail to the bounce addresses of our messages."""
+        if self._returns and self._returns.message_of(address):
+            return True
+        if self._returns and self._returns.refuses(address):
+            return False
         return len(self._owners) == 1 or self._owner_at(address) is not None
 
     def _owner_at(self, address: str) -> Owner | None:
@@ -68,16 +75,26 @@ class Intake:
 
     async def accept(self, arrival: Arrival) -> Accepted:
         """Returns once blob and workflow are durable; raises if either can't be, and
-        `NobodysMail`. A mail to several owners is several workflows; the first one's answer."""
+        `NobodysMail`. A mail to several owners is several workflows; the first one's answer. A
+        bounce or a complaint about an outbound message is a report, and no owner's mail."""
+        if self._returns:
+            rest = await self._returns.take(arrival)
+            if isinstance(rest, Accepted):
+                return rest
+            arrival = rest
         mail, owners = await self.read(arrival)
         blob = await self._blobs.put(arrival.raw)
         accepted = [await self._begin(owner, mail, arrival, blob) for owner in owners]
         return accepted[0]
 
     async def read(self, arrival: Arrival) -> tuple[IncomingMail, list[Owner]]:
-        """The mail, and whose it is. Raises `NobodysMail`."""
+        """The mail, and whose it is: nobody's where it came to bounce addresses alone. Raises
+        `NobodysMail`."""
         mail = await _read(arrival.raw)
-        return mail, self._receivers(mail, arrival.recipients)
+        named = self._returns.others(arrival).recipients if self._returns else arrival.recipients
+        if arrival.recipients and not named:
+            return mail, []
+        return mail, self._receivers(mail, named)
 
     def _receivers(self, mail: IncomingMail, recipients: Sequence[str]) -> list[Owner]:
         owners = list(self._owners.values())
