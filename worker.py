@@ -112,6 +112,7 @@ from mailroom.models.names import (
     RETENTION,
 )
 from mailroom.models.outbound.config import OutboundSection
+from mailroom.models.outbound.parcel import Parcel
 from mailroom.ports import Drafter, Texter
 from workflows.agent_mail import AgentMailWorkflow
 from workflows.arguments import CheckedArguments
@@ -499,6 +500,11 @@ async def worker(adapters: Adapters, settings: Settings) -> AsyncIterator[None]:
         yield
 
 
+def _return_path(links: SignedLinks, domain: str | None, parcel: Parcel) -> str:
+    """Where a message's bounces go: to an address of its own where those come to us."""
+    return links.bounce_address(parcel.id, domain) if domain else parcel.sender
+
+
 def _delivery_worker(adapters: Adapters, settings: Settings) -> Worker:
     write = adapters.engines.write
     deliver = DeliverMessage(
@@ -507,6 +513,8 @@ def _delivery_worker(adapters: Adapters, settings: Settings) -> Worker:
         adapters.blobs,
         courier_of(settings, adapters.outbound, adapters.http),
         adapters.outbound,
+        adapters.outbound.bounces,
+        partial(_return_path, adapters.links, adapters.outbound.bounce_domain),
     )
     return Worker(
         adapters.client,
