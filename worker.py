@@ -380,14 +380,15 @@ def _queues(adapters: Adapters) -> list[Callable[..., Any]]:
     write, terms = adapters.engines.write, adapters.outbound.health
     states, circuits = PostgresQueueStates(write), PostgresCircuits(write, terms)
     flows = QueueFlows(adapters.client)
-    release = QueueRelease(states, circuits, flows, terms)
+    messages = MessageFlows(adapters.client)
+    release = QueueRelease(states, circuits, messages, terms)
     health = PostgresDomainHealth(write)
     return [
         release.queue_standing,
         release.end_suspension,
         release.offer_probe,
         release.release_queue,
-        ScoreDomains(health, circuits, states, flows, flows, terms).score_domains,
+        ScoreDomains(health, circuits, states, flows, messages, terms).score_domains,
     ]
 
 

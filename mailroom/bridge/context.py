@@ -11,6 +11,7 @@ from activities.errands import Errands
 from mailroom.adapters.links import SignedLinks
 from mailroom.adapters.postgres.agents import PostgresAgents
 from mailroom.adapters.postgres.analytics import PostgresAnalytics
+from mailroom.adapters.postgres.domain_views import PostgresDomainViews
 from mailroom.adapters.postgres.letter_actions import PostgresLetterActions
 from mailroom.adapters.postgres.letter_figures import PostgresLetterFigures
 from mailroom.adapters.postgres.letter_views import PostgresLetterViews
@@ -19,6 +20,8 @@ from mailroom.adapters.postgres.listen import EventFeed
 from mailroom.adapters.postgres.message_unsubscribe import PostgresUnsubscribing
 from mailroom.adapters.postgres.message_views import PostgresMessageViews
 from mailroom.adapters.postgres.queue_migrations import PostgresMigrations
+from mailroom.adapters.postgres.queue_states import PostgresQueueStates
+from mailroom.adapters.postgres.queue_views import PostgresQueueViews
 from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
@@ -34,6 +37,7 @@ from mailroom.bridge.legacy_orders import LegacyQueue
 from mailroom.bridge.letter_flows import LetterFlows
 from mailroom.bridge.message_flows import MessageFlows
 from mailroom.bridge.post_office import PostOffice
+from mailroom.bridge.queue_flows import QueueFlows
 from mailroom.bridge.queue_returns import Returns
 from mailroom.bridge.reception import Reception
 from mailroom.bridge.submissions import Submissions
@@ -93,6 +97,10 @@ class Context:
     suppressions: PostgresSuppressions
     unsubscribing: PostgresUnsubscribing
     returns: Returns
+    queue_states: PostgresQueueStates
+    queue_views: PostgresQueueViews
+    queue_flows: QueueFlows
+    domain_views: PostgresDomainViews
     legacy_queue: LegacyQueue
     migrations: PostgresMigrations
     feed: EventFeed

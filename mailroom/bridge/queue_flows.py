@@ -1,14 +1,12 @@
-"""What edges and steps ask of the workflows of queues, and of messages that wait for them."""
+"""What edges and steps ask of the workflows of queues."""
 
-from contextlib import suppress
 from datetime import timedelta
-from uuid import UUID
 
 from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 
-from mailroom.bridge.flows import NotRunning, answered
-from mailroom.models.names import MAIL_TASK_QUEUE, outbound_id, queue_release_id
+from mailroom.bridge.flows import answered
+from mailroom.models.names import MAIL_TASK_QUEUE, queue_release_id
 from mailroom.models.outbound.queues import QueueRef
 from workflows.queue_release import QueueReleaseWorkflow
 from workflows.search_attributes import MAIL_KIND
@@ -35,9 +33,3 @@ class QueueFlows:
                 ),
                 static_summary="the end of a queue's suspension",
             )
-
-    async def wake(self, id: UUID) -> None:
-        """A message that has ended needs no waking."""
-        with suppress(NotRunning):
-            async with answered(TIMEOUT):
-                await self._client.get_workflow_handle(outbound_id(id)).signal("wake")

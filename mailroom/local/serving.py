@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from mailroom.adapters.dkim import DkimSigner
 from mailroom.adapters.postgres.agents import PostgresAgents
 from mailroom.adapters.postgres.analytics import PostgresAnalytics
+from mailroom.adapters.postgres.domain_views import PostgresDomainViews
 from mailroom.adapters.postgres.forgetting import PostgresForgetting
 from mailroom.adapters.postgres.letter_actions import PostgresLetterActions
 from mailroom.adapters.postgres.letter_figures import PostgresLetterFigures
@@ -22,6 +23,8 @@ from mailroom.adapters.postgres.message_unsubscribe import PostgresUnsubscribing
 from mailroom.adapters.postgres.message_views import PostgresMessageViews
 from mailroom.adapters.postgres.queue_legacy import PostgresLegacyQueue
 from mailroom.adapters.postgres.queue_migrations import PostgresMigrations
+from mailroom.adapters.postgres.queue_states import PostgresQueueStates
+from mailroom.adapters.postgres.queue_views import PostgresQueueViews
 from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
@@ -38,6 +41,7 @@ from mailroom.bridge.handover import Handover
 from mailroom.bridge.legacy_orders import LegacyQueue
 from mailroom.bridge.letter_flows import LetterFlows
 from mailroom.bridge.message_flows import MessageFlows
+from mailroom.bridge.queue_flows import QueueFlows
 from mailroom.bridge.submissions import Submissions
 from mailroom.local.beside import beside
 from mailroom.local.inbound import PortTaken
@@ -83,6 +87,10 @@ def bridge_context(
         suppressions=PostgresSuppressions(adapters.engines),
         unsubscribing=PostgresUnsubscribing(adapters.engines),
         returns=returns_of(adapters),
+        queue_states=PostgresQueueStates(adapters.engines.write),
+        queue_views=PostgresQueueViews(adapters.engines.read),
+        queue_flows=QueueFlows(adapters.client),
+        domain_views=PostgresDomainViews(adapters.engines.read, adapters.outbound),
         legacy_queue=LegacyQueue(
             PostgresLegacyQueue(adapters.engines.write, adapters.engines.read), adapters.client
         ),

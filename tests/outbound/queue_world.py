@@ -27,6 +27,7 @@ from mailroom.adapters.postgres.domain_health import PostgresDomainHealth
 from mailroom.adapters.postgres.markers import PostgresMarkers
 from mailroom.adapters.postgres.message_queue import PostgresMessages
 from mailroom.adapters.postgres.queue_states import PostgresQueueStates
+from mailroom.bridge.message_flows import MessageFlows
 from mailroom.bridge.queue_flows import QueueFlows
 from mailroom.models.names import (
     DELIVERY_TASK_QUEUE,
@@ -187,7 +188,8 @@ async def office_running(
     outbound = OutboundSection(health=terms)
     messages = PostgresMessages(engine, outbound)
     states, circuits, flows = office.states, PostgresCircuits(engine, terms), office.flows
-    release = QueueRelease(states, circuits, flows, terms)
+    wakes = MessageFlows(env.client)
+    release = QueueRelease(states, circuits, wakes, terms)
     health = PostgresDomainHealth(engine)
     deliver = DeliverMessage(messages, PostgresMarkers(engine), blobs, office.postman, outbound)
     async with (
@@ -200,7 +202,7 @@ async def office_running(
                 release.end_suspension,
                 release.offer_probe,
                 release.release_queue,
-                ScoreDomains(health, circuits, states, flows, flows, terms).score_domains,
+                ScoreDomains(health, circuits, states, flows, wakes, terms).score_domains,
                 SettleMessage(messages).settle_message,
             ],
             workflow_runner=sandbox(),

@@ -13,7 +13,6 @@ from mailroom.models.durations import LONGEST
 from mailroom.models.outbound.metrics import DomainHealthScore
 from mailroom.models.outbound.words import MessageQueueStatus, QueueState
 
-QueueName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x20\x7f]{1,255}$")]
 Reason = Annotated[
     str,
     StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$", min_length=1, max_length=500),
