@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from mailroom.bridge.api_route import ApiRoute
 from mailroom.bridge.auth import Operator, The
@@ -44,6 +44,18 @@ class Several(Frozen):
     items: Annotated[list[NewSuppression], Field(min_length=1, max_length=MOST_AT_ONCE)]
 
 
+def _shape(given: object) -> str:
+    several = isinstance(given, Several) or (isinstance(given, dict) and "items" in given)
+    return "several" if several else "one"
+
+
+# Told apart first, so that a refusal speaks of what was meant.
+Given = Annotated[
+    Annotated[NewSuppression, Tag("one")] | Annotated[Several, Tag("several")],
+    Discriminator(_shape),
+]
+
+
 class Imported(Listed):
     """`refused` counts the lines that are no suppression; `errors` says why of the first 1,000."""
 
@@ -66,7 +78,7 @@ async def suppressions(
 
 
 @router.post("")
-async def suppress(given: NewSuppression | Several, the: The, who: Operator) -> Listed:
+async def suppress(given: Given, the: The, who: Operator) -> Listed:
     """One, or `{"items": [...]}`: all of them or none."""
     items = given.items if isinstance(given, Several) else [given]
     return await the.suppressions.add(items)

@@ -7,7 +7,7 @@ import typer
 
 from mailroom.cli.errors import EXIT_CODES
 from mailroom.cli.output import Output, OutputOption
-from mailroom.models.outbound.suppression import SuppressionReason
+from mailroom.models.outbound.suppression_reason import SuppressionReason
 
 app = typer.Typer(
     no_args_is_help=True,

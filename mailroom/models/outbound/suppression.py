@@ -1,25 +1,17 @@
 """Addresses that get no more mail, and why."""
 
 import unicodedata
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from mailroom.models.base import Frozen
 from mailroom.models.outbound.domains import ascii_domain
+from mailroom.models.outbound.suppression_reason import (
+    SuppressionReason as SuppressionReason,  # noqa: PLC0414
+)
 
 LONGEST_ADDRESS, LONGEST_TENANT, LONGEST_SOURCE = 320, 200, 200
-
-
-class SuppressionReason(StrEnum):
-    """From the weakest to the strongest: a person's own wish is not overwritten by a server's
-    word."""
-
-    HARD_BOUNCE = "hard_bounce"
-    MANUAL = "manual"
-    UNSUBSCRIBE = "unsubscribe"
-    COMPLAINT = "complaint"
 
 
 def suppressed_form(address: str) -> str:
