@@ -10,7 +10,7 @@ from mailroom.cli.output import Output, OutputOption
 
 File = Annotated[
     Path | None,
-    typer.Argument(metavar="[FILE]", help="Old records: a JSON array, JSON lines, or CSV."),
+    typer.Argument(metavar="FILE", help="Old records: a JSON array, JSON lines, or CSV."),
 ]
 Sender = Annotated[
     str | None,
