@@ -194,6 +194,7 @@ class Sink:
 
     mails: dict[str, list[EmailMessage]] = field(default_factory=lambda: defaultdict(list))
     raw: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    senders: dict[str, str] = field(default_factory=dict)
     tries: Counter[str] = field(default_factory=Counter)
     port: int = 0
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -220,6 +221,7 @@ class Sink:
             return "451 4.3.2 try later"
         if kind == "small" and len(envelope.original_content or b"") > 10_000:
             return "552 5.3.4 too large for me"
+        self.senders[address] = envelope.mail_from or ""
         await self.keep(address, envelope.original_content or b"")
         if kind == "drop-after-dot" and self.tries[address] <= 1:
             server.transport.abort()
