@@ -147,7 +147,8 @@ _CLAIM = text("""
           AND step <= :step AND num_attempts < :attempt
     ), listed AS (
         SELECT s.reason FROM suppressions AS s, ready
-        WHERE s.tenant_id = coalesce(ready.tenant_id, '') AND s.address = lower(ready.recipient)
+        WHERE s.tenant_id = coalesce(ready.tenant_id, '')
+          AND s.address = lower(ready.recipient COLLATE "C")
     ), closed AS (
         SELECT q.reason, q.state, q.set_by FROM queues AS q, ready
         WHERE q.queue_name = ready.queue_name AND q.set_by <> 'health'
@@ -222,7 +223,7 @@ _ATTEMPTED = text("""
         WHERE CAST(:kind AS text) IS NOT NULL
     ), listed AS (
         INSERT INTO suppressions (tenant_id, address, reason, source)
-        SELECT coalesce(tenant_id, ''), lower(recipient), :suppress, :reason FROM moved
+        SELECT coalesce(tenant_id, ''), lower(recipient COLLATE "C"), :suppress, :reason FROM moved
         WHERE CAST(:suppress AS text) IS NOT NULL
         ON CONFLICT DO NOTHING
     )

@@ -1,6 +1,7 @@
 """Addresses that get no more mail, and why."""
 
 import unicodedata
+from string import ascii_lowercase, ascii_uppercase
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, Field
@@ -11,6 +12,7 @@ from mailroom.models.outbound.suppression_reason import (
     SuppressionReason as SuppressionReason,  # noqa: PLC0414
 )
 
+_ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 LONGEST_ADDRESS, LONGEST_TENANT, LONGEST_SOURCE = 320, 200, 200
 
 
@@ -18,10 +20,12 @@ def suppressed_form(address: str) -> str:
     """An address as suppressions are compared: in lower case, its domain in ASCII.
 
     RFC 5321 §2.4 lets a server tell local parts apart by case, and none in use does: who
-    unsubscribed as Ann@ has unsubscribed as ann@.
+    unsubscribed as Ann@ has unsubscribed as ann@. Only of ASCII: any database agrees with that
+    (`lower(recipient COLLATE "C")`, where the claim compares).
     """
     local, at, domain = address.strip().rpartition("@")
-    return f"{unicodedata.normalize('NFC', local.lower())}{at}{ascii_domain(domain)}"
+    lower = unicodedata.normalize("NFC", local).translate(_ASCII_LOWER)
+    return f"{lower}{at}{ascii_domain(domain)}"
 
 
 def _address(given: str) -> str:
