@@ -101,7 +101,7 @@ class Submissions:
             return Refusal(one.id, "expires_at is over already.")
         try:
             content = await self._built(one)
-        except Unbuildable as error:
+        except (Unbuildable, Permanent) as error:
             return Refusal(one.id, str(error))
         return self._item(one, content), content
 

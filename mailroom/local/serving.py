@@ -111,7 +111,8 @@ def bridge_context(
 
 def submissions(adapters: Adapters) -> Submissions:
     def unsubscribing(id: UUID) -> dict[str, str]:
-        return unsubscribe_headers(adapters.links.unsubscribe(id))
+        mailto = adapters.outbound.unsubscribe_mailto
+        return unsubscribe_headers(adapters.links.unsubscribe(id), mailto)
 
     return Submissions(
         PostgresMessageIntake(adapters.engines.write),

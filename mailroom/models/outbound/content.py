@@ -44,7 +44,8 @@ def message_id_of(id: UUID, sender: str) -> str:
 
 
 def built(new: NewMessage, id: UUID, at: datetime, more: Mapping[str, str]) -> Content:
-    """`more` are headers that we add, such as List-Unsubscribe. Raises `Unbuildable`."""
+    """`more` are headers that we add, such as List-Unsubscribe; a message that brings one of them
+    gets none, since they belong together. Raises `Unbuildable`."""
     return _completed(new, id, at, more) if new.raw is not None else _written(new, id, at, more)
 
 
@@ -54,13 +55,19 @@ def _written(new: NewMessage, id: UUID, at: datetime, more: Mapping[str, str]) -
     lines = {name: _line(name, value) for name, value in headers.items()}
     ascii = all(line.isascii() for line in lines.values())
     message = EmailMessage(policy=SUBMITTED if ascii else SUBMITTED_UTF8)
-    for name, line in (lines | dict(more)).items():
+    for name, line in (lines | _ours(more, map(str.lower, given))).items():
         message[name] = line
     message_id = new.message_id or message_id_of(id, new.sender)
     message["Date"] = at
     message["Message-ID"] = message_id
     _fill(message, new, str(id))
     return _content(message.as_bytes(), message_id, headers.items(), 0)
+
+
+def _ours(more: Mapping[str, str], own: Iterable[str]) -> dict[str, str]:
+    """What we add, where the message has none of it: to a link of its own RFC 8058's
+    List-Unsubscribe-Post would promise what it may not keep."""
+    return {} if set(own) & {name.lower() for name in more} else dict(more)
 
 
 def _line(name: str, value: str) -> str:
@@ -103,7 +110,7 @@ def _completed(new: NewMessage, id: UUID, at: datetime, more: Mapping[str, str])
     lacking = {
         "Date": format_datetime(at),
         "Message-ID": new.message_id or message_id_of(id, new.sender),
-        **more,
+        **_ours(more, (name.decode("ascii", "replace") for name in names)),
     }
     front = [
         f"{name}: {value}".encode()
