@@ -37,7 +37,9 @@ def read_record(value: JsonValue) -> QueueItem:
     try:
         item = QueueItem.model_validate(value)
     except ValidationError as error:
-        raise BadRecord([_of_pydantic(one) for one in error.errors()]) from error
+        # Of a field that may have several types, the last says what it should be.
+        found = {one.field: one for one in map(_of_pydantic, error.errors())}
+        raise BadRecord(list(found.values())) from error
     return checked(item)
 
 
@@ -123,10 +125,9 @@ def _can_be_kept(value: object) -> bool:
 
 def _of_pydantic(error: object) -> FieldProblem:
     assert isinstance(error, dict)
-    field = ".".join(str(part) for part in error["loc"] if part not in ("int", "float"))
     said = str(error["msg"])
     if error["type"] == "missing":
         said = "it is missing"
     elif error["type"] == "extra_forbidden":
         said = "the old queue has no such field"
-    return FieldProblem(field=field, message=said[:1].lower() + said[1:])
+    return FieldProblem(field=str(error["loc"][0]), message=said[:1].lower() + said[1:])
