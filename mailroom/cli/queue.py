@@ -2,7 +2,7 @@
 
 import typer
 
-from mailroom.cli import queue_states, queue_suppressions
+from mailroom.cli import queue_bounces, queue_states, queue_suppressions
 from mailroom.cli.errors import EXIT_CODES
 from mailroom.cli.queue_migrate_command import migrate
 
@@ -15,3 +15,4 @@ app.command(epilog=EXIT_CODES)(migrate)
 app.command(epilog=EXIT_CODES)(queue_states.queues)
 app.command("set-state", epilog=EXIT_CODES)(queue_states.set_state)
 app.command(epilog=EXIT_CODES)(queue_states.domains)
+app.command(epilog=EXIT_CODES)(queue_bounces.bounces)
