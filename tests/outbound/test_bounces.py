@@ -1,6 +1,9 @@
 """What refusals mean. Replies are as servers give them, hosts and addresses are made up."""
 
+import re
+import tomllib
 from datetime import UTC, datetime
+from pathlib import Path
 from time import process_time
 
 import pytest
@@ -10,6 +13,7 @@ from pydantic import ValidationError
 
 from mailroom.models.outbound.bounce_table import CATEGORIES
 from mailroom.models.outbound.bounces import RULES, BounceRule, classify
+from mailroom.models.outbound.config import OutboundSection
 from mailroom.models.outbound.item import SmtpResponse
 from mailroom.models.outbound.replies import is_transient, reply_in
 from mailroom.models.outbound.words import BounceType
@@ -279,3 +283,23 @@ def test_hostile_text_takes_no_time(piece: str) -> None:
     classify(SmtpResponse(code=550, message=hostile, timestamp=NOW), "")
     reply_in(hostile, NOW)
     assert process_time() - begun < 0.5
+
+
+def test_the_page_has_every_category_as_the_rules_have_it() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "outbound.md").read_text()
+    found = re.findall(r"^\| `([a-z-]+)` \| ([a-z, ]+) \| (.+) \| (yes|mostly|) ?\|$", page, re.M)
+    assert {row[0]: row[2] for row in found} == CATEGORIES
+    for category, types, _, suppresses in found:
+        rules = [rule for rule in RULES if rule.category == category]
+        if rules:
+            assert types.split(", ") == list(dict.fromkeys(rule.type for rule in rules))
+            by_rules = {rule.suppresses for rule in rules}
+            assert by_rules == {"yes": {True}, "mostly": {True, False}, "": {False}}[suppresses]
+
+
+def test_the_example_of_the_page_is_a_rule() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "outbound.md").read_text()
+    [block] = [one for one in re.findall(r"```toml\n(.*?)```", page, re.S) if "bounces]]" in one]
+    section = OutboundSection.model_validate(tomllib.loads(block)["outbound"])
+    line = reply("550 5.7.1 Please ask our Postmaster")
+    assert classify(line, "", section.bounces).category == "partner"
