@@ -13,6 +13,7 @@ from mailroom.adapters.settings import (
 )
 from mailroom.cli import (
     agents_check,
+    dkim_check,
     drafter,
     imap,
     machine,
@@ -69,6 +70,7 @@ async def _all_checks(settings: Settings) -> list[Finding]:
         *servers,
         *await smtp.smtp_servers(settings),
         await route_check.outbound_route(settings),
+        *await dkim_check.dkim(settings),
         *await twilio.twilio(settings),
         *await imap.mailboxes(settings),
         *await agents_check.agents(settings),
