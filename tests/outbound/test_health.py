@@ -1,6 +1,7 @@
 """Scores of domains, as pure rules."""
 
 import re
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -134,6 +135,13 @@ def test_what_a_circuit_says_of_its_opening() -> None:
 def test_a_first_opening_longer_than_the_longest_is_refused() -> None:
     with pytest.raises(ValidationError, match="longer than longest_opening"):
         HealthSection(first_opening=timedelta(hours=7))
+
+
+def test_the_documentation_shows_every_setting_with_its_default() -> None:
+    [block] = re.findall(r"```toml\n(\[outbound\.health\].*?)```", DOCS.read_text(), re.DOTALL)
+    shown = tomllib.loads(block)["outbound"]["health"]
+    assert set(shown) == set(HealthSection.model_fields)
+    assert HealthSection.model_validate(shown) == HealthSection()
 
 
 def test_the_example_in_the_documentation_is_what_the_code_does() -> None:

@@ -28,6 +28,7 @@ from mailroom.bridge import (
     letter_rules,
     letters,
     owners,
+    queue_queues,
     retention,
     session_events,
     sessions,
@@ -52,6 +53,7 @@ from mailroom.models.templates import DraftRequest
 from workflows.agent_mail import AgentMailWorkflow
 from workflows.email_reply import EmailReplyWorkflow
 from workflows.mailbox_drain import MailboxDrainWorkflow
+from workflows.queue_release import QueueReleaseWorkflow
 from workflows.search_attributes import ALL
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +125,12 @@ def test_the_example_of_several_owners_can_be_used() -> None:
 
 _HANDLERS = [
     workflow._Definition.must_from_class(each)
-    for each in (EmailReplyWorkflow, AgentMailWorkflow, MailboxDrainWorkflow)
+    for each in (
+        EmailReplyWorkflow,
+        AgentMailWorkflow,
+        MailboxDrainWorkflow,
+        QueueReleaseWorkflow,
+    )
 ]
 # What one step tells another is nothing to type.
 _OF_STEPS = {"unanswered_by"}
@@ -187,6 +194,7 @@ def routes() -> set[str]:
         letter_rules.router,
         letters.router,
         owners.router,
+        queue_queues.router,
         retention.router,
         session_events.router,
         sessions.router,
