@@ -121,7 +121,10 @@ async def records(
     limit: Annotated[int, Query(ge=1, le=1_000)] = 200,
 ) -> RecordPage:
     """The old records as they came, in their order, also after a rollback."""
-    found = await the.migrations.records(id, cursor, limit + 1)
+    try:
+        found = await the.migrations.records(id, cursor, limit + 1)
+    except NoMigration as error:
+        raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
     items = found[:limit]
     return RecordPage(items=items, next_cursor=items[-1].position if len(found) > limit else None)
 

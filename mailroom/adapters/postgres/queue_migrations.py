@@ -1,6 +1,7 @@
 """Old records on their way into the new queue: in batches, each a transaction with the count of how
 far the input has been dealt with, so that a kill loses nothing and repeats nothing."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from uuid import UUID, uuid4
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from mailroom.adapters.postgres import queue_migrations_sql as sql
 from mailroom.adapters.postgres.queue_rows import item_of, rows_of
 from mailroom.models.outbound.item import MessageQueueItem
+from mailroom.models.outbound.legacy import QueueItem
 from mailroom.models.outbound.legacy_migration import (
     Batch,
     Became,
@@ -66,7 +68,7 @@ class PostgresMigrations:
 
     async def check(self, values: list[JsonValue], offset: int) -> Batch:
         """What an import would do; changes nothing."""
-        records, problems = read_all(values, offset)
+        records, problems = await asyncio.to_thread(read_all, values, offset)
         async with self._read.connect() as one:
             existing = await _existing(one, sql.EXISTING, records)
         return plan(records, existing, problems)[0]
@@ -104,10 +106,12 @@ class PostgresMigrations:
             return [await _report(one, row) for row in rows]
 
     async def records(self, id: UUID, after: int, limit: int) -> list[GivenBack]:
-        """In the order of the input; -1 is before the first."""
+        """In the order of the input; -1 is before the first. Raises `NoMigration`."""
         values = {"id": id, "after": after, "limit": limit}
         async with self._read.connect() as one:
             rows = (await one.execute(sql.RECORDS, values)).mappings().all()
+            if not rows and (await one.execute(sql.ONE, {"id": id})).first() is None:
+                raise NoMigration
         return [GivenBack(**{**row, "record": json.loads(row["record"])}) for row in rows]
 
     async def roll_back(self, id: UUID) -> RolledBack:
@@ -146,7 +150,8 @@ def _rest(migration: Migration, offset: int, values: list[JsonValue]) -> list[Js
 async def _imported(
     one: AsyncConnection, migration: Migration, values: list[JsonValue], *, skip_invalid: bool
 ) -> Batch:
-    records, problems = read_all(values, migration.done)
+    # Half a millisecond a record: the loop has others to serve.
+    records, problems = await asyncio.to_thread(read_all, values, migration.done)
     records, again = await _new_here(one, migration.id, records)
     problems += again
     if problems and not skip_invalid:
@@ -155,11 +160,16 @@ async def _imported(
     batch, became = plan(records, existing, problems)
     by_id = {record.id: record for record in records}
     changed = [id for id, what in became.items() if what in (Became.IMPORTED, Became.REPLACED)]
-    rows = [without_content(message_of(by_id[id].item, migration.sender)) for id in changed]
+    items = [by_id[id].item for id in changed]
+    rows = await asyncio.to_thread(_messages, items, migration.sender)
     await _placed(one, migration.id, rows, [id for id in changed if became[id] is Became.REPLACED])
     notes = [remembered(each, existing.get(each.id), became[each.id]) for each in records]
     await one.execute(sql.REMEMBER, {"migration_id": migration.id, "records": json.dumps(notes)})
     return batch
+
+
+def _messages(items: Sequence[QueueItem], sender: str) -> list[MessageQueueItem]:
+    return [without_content(message_of(item, sender)) for item in items]
 
 
 async def _new_here(

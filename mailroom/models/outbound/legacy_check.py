@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import JsonValue, ValidationError
@@ -50,6 +51,8 @@ def checked(item: QueueItem) -> QueueItem:
     return item
 
 
+# A check and an import ask for each address three times.
+@lru_cache(maxsize=2_048)
 def mailbox(address: str) -> tuple[str, str]:
     """The address with its domain in ASCII, and that domain. Raises `EmailNotValidError`."""
     # Domains such as `.local` are refused by themselves, and used in many houses.
@@ -71,6 +74,8 @@ def _problems(item: QueueItem) -> Iterator[FieldProblem]:
     ):
         if problem:
             yield FieldProblem(field=name, message=problem)
+    if _can_be_kept(item.model_dump()):
+        return
     for name in QueueItem.model_fields:
         if not _can_be_kept(getattr(item, name)):
             message = "it has a NUL, half of a surrogate pair or a number without end"
