@@ -17,6 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from house import House, address_of, house_on, settings_for
+from sqlalchemy import TextClause, text
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from world import eventually, gateway_running, mail, sink_running
@@ -27,9 +28,17 @@ from mailroom.local.toolchain import time_skipping_server
 from mailroom.models.agent_mail import LetterState, Priority
 from mailroom.models.arrival import Accepted
 from mailroom.models.email_reply import OwnersWord, SupersededBy
-from mailroom.models.names import agent_mail_id
+from mailroom.models.names import (
+    MAIL_TASK_QUEUE,
+    QUEUE_HEALTH,
+    agent_mail_id,
+    queue_release_id,
+)
 from mailroom.models.new_letter import NewLetter
+from mailroom.models.outbound.queues import CircuitState, SetState
+from mailroom.models.outbound.words import QueueState
 from mailroom.models.states import MailState
+from workflows.queue_health import QueueHealthWorkflow
 
 FOLDER = Path(__file__).parent / "histories"
 
@@ -223,6 +232,52 @@ async def urgent_letter_escalated(house: House) -> Accepted:
     return accepted
 
 
+_BLOCKED = text("""
+    INSERT INTO delivery_outcomes (domain, kind) SELECT 'sick.test', 'blocked'
+    FROM generate_series(1, 100)
+""")
+_DELIVERED = text("INSERT INTO delivery_outcomes (domain, kind) VALUES ('sick.test', 'delivered')")
+
+
+async def counted(house: House, results: TextClause) -> Accepted:
+    """What the Schedule does every minute, once."""
+    async with house.adapters.engines.write.connect() as connection:
+        await connection.execute(results)
+    id = f"{QUEUE_HEALTH}/{uuid4().hex}"
+    await house.client.execute_workflow(QueueHealthWorkflow.run, id=id, task_queue=MAIL_TASK_QUEUE)
+    return Accepted(id, id, True)
+
+
+async def queue_is(house: House, queue_name: str, circuit: CircuitState | None) -> None:
+    async def look() -> bool:
+        standing = await house.context.queue_states.standing(queue_name)
+        return standing.circuit is circuit
+
+    await eventually(look)
+
+
+async def domains_scored(house: House) -> Accepted:
+    return await counted(house, _BLOCKED)
+
+
+async def queue_suspended_for_an_hour(house: House) -> Accepted:
+    until = datetime.now(UTC) + timedelta(hours=1)
+    wanted = SetState(state=QueueState.SUSPENDED, reason="they move", until=until)
+    await house.context.queue_states.set("moving.test", wanted)
+    await house.context.queue_flows.look_after("moving.test")
+    await house.skip(hours=2)
+    return Accepted(queue_release_id("moving.test"), "moving.test", True)
+
+
+async def circuit_opened_and_closed(house: House) -> Accepted:
+    await counted(house, _BLOCKED)
+    await queue_is(house, "sick.test", CircuitState.OPEN)
+    await house.skip(minutes=6)
+    await queue_is(house, "sick.test", CircuitState.HALF_OPEN)
+    await counted(house, _DELIVERED)
+    return Accepted(queue_release_id("sick.test"), "sick.test", True)
+
+
 STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
     story.__name__: story
     for story in (
@@ -241,6 +296,9 @@ STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
         letter_expired,
         letter_died_and_was_discarded,
         urgent_letter_escalated,
+        domains_scored,
+        queue_suspended_for_an_hour,
+        circuit_opened_and_closed,
     )
 }
 
