@@ -29,6 +29,7 @@ from mailroom.bridge import (
     letters,
     owners,
     queue_queues,
+    queue_suppressions,
     retention,
     session_events,
     sessions,
@@ -36,6 +37,7 @@ from mailroom.bridge import (
     spool,
     stats,
     twilio,
+    unsubscribe,
     workflows,
 )
 from mailroom.bridge.sms import GatewayMessage
@@ -195,6 +197,7 @@ def routes() -> set[str]:
         letters.router,
         owners.router,
         queue_queues.router,
+        queue_suppressions.router,
         retention.router,
         session_events.router,
         sessions.router,
@@ -202,6 +205,7 @@ def routes() -> set[str]:
         spool.router,
         stats.router,
         twilio.router,
+        unsubscribe.router,
         workflows.router,
     ):
         for route in router.routes:
