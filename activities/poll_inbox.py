@@ -9,6 +9,7 @@ from itertools import islice
 import structlog
 from temporalio import activity
 
+from mailroom.models.names import is_outbound
 from mailroom.models.pending import BadItem, Pending, read_item
 from mailroom.models.poll import Polled, StatusReport, TakenMail
 from mailroom.ports import Inbox, MailMonitor, MonitoredMails, Permanent, Transient
@@ -82,6 +83,9 @@ class PollInbox:
 
 
 def _taken(workflow_id: str, mail: Pending, digest: str) -> TakenMail:
+    if is_outbound(workflow_id):
+        # Several reports may be about one message of ours.
+        workflow_id = f"{workflow_id}/{digest[:16]}"
     return TakenMail(workflow_id=workflow_id, monitor_id=mail.monitor_id, digest=digest)
 
 

@@ -51,6 +51,10 @@ def outbound_id(id: UUID) -> str:
     return f"outbound/{id}"
 
 
+def is_outbound(workflow_id: str) -> bool:
+    return workflow_id.startswith("outbound/")
+
+
 def fairness_key(queue_name: str) -> str:
     """Temporal takes 64 bytes; names of queues may be longer."""
     return _short_hash(queue_name)

@@ -324,3 +324,53 @@ async def test_the_schedule_goes_with_its_setting(dev_house: House, monitor: Mon
     with pytest.raises(RPCError, match="not found"):
         await schedule.describe()
     await keep_schedules(dev_house.client, dev_house.settings)
+
+
+async def test_reports_about_an_outbound_message_are_nobodys_mail(
+    dev_house: House, monitor: Monitor, marker: str
+) -> None:
+    about = uuid4()
+    async with dev_house.adapters.engines.write.connect() as connection:
+        await connection.execute(_OUTBOUND, {"id": about, "marker": marker})
+    raws = [bounce_of(marker, action) for action in ("delayed", "failed")]
+    monitor.emails = [
+        {"message_id": f"{marker}-{n}", "raw": base64.b64encode(raw).decode()}
+        for n, raw in enumerate(raws)
+    ]
+    async with polled_house(dev_house, monitor) as house:
+        assert await poll(house) == Polled(new=2, reported=2)
+    assert monitor.statuses == {f"{marker}-0": ["ignored"], f"{marker}-1": ["ignored"]}
+    async with dev_house.adapters.engines.read.connect() as connection:
+        found = text("SELECT status FROM message_queue WHERE id = :id")
+        assert await connection.scalar(found, {"id": about}) == "bounced"
+
+
+_OUTBOUND = text("""
+    INSERT INTO message_queue (id, message_id, queue_name, recipient, sender, domain, status,
+                               size_bytes)
+    VALUES (:id, '<' || :marker || '@x.y>', 'x', 'kate@x.example', 'a@b.example', 'x.example',
+            'delivered', 1)
+""")
+
+
+def bounce_of(marker: str, action: str) -> bytes:
+    return f"""\
+From: MAILER-DAEMON@x.example
+To: owner@mailroom.test
+Message-ID: <{action}-{marker}@x.example>
+Content-Type: multipart/report; report-type=delivery-status; boundary="B"
+
+--B
+Content-Type: message/delivery-status
+
+Final-Recipient: rfc822; kate@x.example
+Action: {action}
+Status: 5.1.1
+
+--B
+Content-Type: text/rfc822-headers
+
+Message-ID: <{marker}@x.y>
+
+--B--
+""".encode()

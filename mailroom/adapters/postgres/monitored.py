@@ -16,6 +16,7 @@ _KEEP = text("""
                          CAST(:digests AS text[]))
     ON CONFLICT DO NOTHING
 """)
+# A report about an outbound message is nobody's mail.
 # What the first step hasn't entered yet is on its way; what retention deleted has no `monitor_id`
 # any more. Those that were asked about longest ago come first: one that the monitor forgot doesn't
 # stand in the way of the others.
@@ -24,7 +25,8 @@ _CHANGED = text("""
     FROM monitored_emails m
     LEFT JOIN processed_emails p USING (workflow_id)
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN p.status IS NULL OR p.status = 'pending' THEN 'orchestrating'
+        SELECT CASE WHEN m.workflow_id LIKE 'outbound/%' THEN 'ignored'
+                    WHEN p.status IS NULL OR p.status = 'pending' THEN 'orchestrating'
                     ELSE p.status END AS status
     ) c
     WHERE (m.reported IS NULL OR m.reported IN ('orchestrating', 'failed'))
