@@ -98,7 +98,8 @@ _BY_MESSAGE_ID = text("""
 """)
 
 # A later step than that of an attempt under way: its server may say that it took the message
-# after that has come back. Who is not relayed for is deferred by nobody but us.
+# after that has come back. Who is not relayed for is deferred by nobody but us, and
+# what is relayed stays in delivery: its relay tries again.
 _TAKE = text(f"""
     WITH new AS (
         INSERT INTO reports (key) VALUES (:key) ON CONFLICT DO NOTHING RETURNING key
@@ -107,7 +108,8 @@ _TAKE = text(f"""
         WHERE id = :id AND EXISTS (SELECT FROM new) FOR UPDATE
     ), moved AS (
         UPDATE message_queue AS q
-        SET status = :status, held = q.held AND NOT :ended, updated_at = now(),
+        SET status = CASE WHEN :ended THEN CAST(:status AS text) ELSE q.status END,
+            held = q.held AND NOT :ended, updated_at = now(),
             step = q.step + CASE WHEN :ended AND q.status = 'in_delivery' AND NOT q.relayed
                                  THEN 1 ELSE 0 END,
             next_attempt_at = CASE WHEN :ended THEN NULL ELSE q.next_attempt_at END,
