@@ -53,7 +53,8 @@ def courier_of(settings: Settings, outbound: OutboundSection, http: httpx.AsyncC
             return SmtpWhenNeeded(partial(_by_mx, outbound), outbound.hostname)
     if "://" not in route:
         raise BadConfiguration(
-            f"MAILROOM_OUTBOUND_ROUTE is {route[:20]!r}; it has to be catcher, mx, kumomta or "
+            # It is not quoted: a URL that was mistyped may hold a password.
+            "MAILROOM_OUTBOUND_ROUTE can't be read; it has to be catcher, mx, kumomta or "
             "smtp://host:port."
         )
     host = smarthost_of(route, settings.mailroom_outbound_password)

@@ -32,10 +32,9 @@ class Link:
 
 
 class Connections:
-    def __init__(self, most: int = 1_000_000, busy_seconds: float = BUSY_SECONDS) -> None:
-        """`most` at once; as many may wait for one, for `busy_seconds`."""
+    def __init__(self, most: int = 1_000_000) -> None:
+        """`most` at once; as many may wait for one."""
         self._most = most
-        self._busy_seconds = busy_seconds
         self._free = asyncio.Semaphore(most)
         self._waiting = 0
         self._idle: dict[Link, asyncio.TimerHandle] = {}
@@ -55,7 +54,7 @@ class Connections:
             raise Busy(f"{self._most} connections are in use, and as many messages wait for one.")
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._busy_seconds):
+            async with asyncio.timeout(BUSY_SECONDS):
                 await self._free.acquire()
         except TimeoutError:
             raise Busy(f"{self._most} connections are in use for a while.") from None

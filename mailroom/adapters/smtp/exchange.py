@@ -6,6 +6,7 @@ then `before_dot` (which commits the send-once marker), then the dot alone (temp
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPServerDisconnected
 from aiosmtplib.errors import SMTPResponseException, SMTPTimeoutError
@@ -44,8 +45,8 @@ async def send_body(
     except BaseException:
         # In the middle of a mail no command is understood, and who does not read would keep a
         # connection that is to be closed when it is empty.
-        if isinstance(smtp.transport, asyncio.WriteTransport):
-            smtp.transport.abort()
+        if smtp.transport:
+            cast(asyncio.WriteTransport, smtp.transport).abort()
         smtp.close()
         raise
     if answer.code // 100 != OK_CLASS:
@@ -78,8 +79,8 @@ async def _written(
 async def _until_gone(protocol: SMTPProtocol, verdict: "asyncio.Task[SMTPResponse]") -> None:
     """Until the system has all of the body: a dot behind what still waits here is unknown long
     before it leaves. A server that speaks or hangs up meanwhile is not waited for."""
-    transport = protocol.transport
-    if not isinstance(transport, asyncio.WriteTransport) or not transport.get_write_buffer_size():
+    transport = cast(asyncio.WriteTransport | None, protocol.transport)
+    if transport is None or not transport.get_write_buffer_size():
         return
     # Above one byte writing is paused, and goes on when none is left.
     transport.set_write_buffer_limits(high=1, low=0)
