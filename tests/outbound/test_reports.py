@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -14,10 +14,12 @@ from outbound_world import Outbound
 from sqlalchemy import text
 from world import mail
 
+from mailroom.adapters.postgres.emails import PostgresEmails
 from mailroom.adapters.postgres.message_queue import PostgresMessages
 from mailroom.adapters.spool.spool import Spool
 from mailroom.bridge.forwarder import Forwarder
 from mailroom.bridge.handover import Handover
+from mailroom.bridge.intake import Intake, NobodysMail
 from mailroom.bridge.queue_reports import Reports
 from mailroom.bridge.reception import Kept, Reception
 from mailroom.local import inbound
@@ -28,6 +30,7 @@ from mailroom.models.outbound.item import SmtpResponse
 from mailroom.models.outbound.message import Event
 from mailroom.models.outbound.report import Report, ReportKind, ReportSource
 from mailroom.models.outbound.words import BounceType, MessageQueueStatus
+from mailroom.models.owner import Owner
 
 S = MessageQueueStatus
 DOMAIN = "bounces.mailroom.test"
@@ -357,3 +360,28 @@ async def test_a_report_about_nothing_of_ours(queue: Queue) -> None:
     assert not await queue.reports.take(queue.report(None, ReportKind.BOUNCED))
     unknown = queue.report(None, ReportKind.BOUNCED, message_id="<nothing@x.y>", recipient="a@b.c")
     assert not await queue.reports.take(unknown)
+
+
+async def test_a_bounce_address_is_known_beside_several_owners(
+    postbox: Postbox, own: Own, tmp_path: Path
+) -> None:
+    house = postbox.house
+    owners = {name: Owner(id=name, addresses=(f"{name}@x.example",)) for name in ("ann", "bob")}
+    intake = Intake(
+        house.adapters.blobs,
+        PostgresEmails(house.adapters.engines.write),
+        house.context.flows,
+        owners,
+        reminder_after=timedelta(days=1),
+        attempts=3,
+        returns=house.context.returns,
+    )
+    address = postbox.bounce_address(uuid4())
+    assert intake.knows(address)
+    assert not intake.knows(f"kate@{DOMAIN}")
+    door = Reception(intake, Handover(Spool(tmp_path / "spool")))
+    door.handover.way.close("PostgreSQL can't be reached.")
+    arrival = Arrival(own.sample(samples.POSTFIX), "", (address,))
+    assert isinstance(await door.mail(arrival), Kept)
+    with pytest.raises(NobodysMail):
+        await door.mail(replace(arrival, recipients=(address, "kate@x.example")))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -46,8 +47,13 @@ class BounceRule(Frozen):
         return (
             (not self.enhanced or any(matches(one, enhanced) for one in self.enhanced))
             and (not self.code or any(matches(one, code) for one in self.code))
-            and (not self.text or any(_occurs(one, text) for one in self.text))
+            and (not self.text or any(_occurs(one, text) for one in self.words))
         )
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """What is looked for in replies in lower case."""
+        return tuple(one.lower() for one in self.text)
 
 
 class Classification(Frozen):
@@ -129,7 +135,7 @@ def _quoted(said: str, code: int | None, enhanced: str | None) -> str:
 
 
 def _occurs(pattern: str, text: str) -> bool:
-    return matches(f"*{pattern.lower()}*", text)
+    return matches(f"*{pattern}*", text) if "*" in pattern else pattern in text
 
 
 def _code_of(enhanced: str | None) -> int:
