@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from random import uniform
 
 from temporalio import activity
@@ -76,7 +76,8 @@ class DeliverMessage:
                 error.response,
                 found,
                 terms=self.terms,
-                now=datetime.now(UTC),
+                # Temporal's clock, by which the timer goes off.
+                now=activity.info().started_time,
                 retry_after=error.retry_after,
             )
 
