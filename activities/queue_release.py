@@ -1,9 +1,9 @@
 """The end of a queue's suspension, in steps: whether it has ended, a probe, those that waited."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from uuid import UUID
+from typing import TypeVar
 
 from temporalio import activity
 
@@ -11,6 +11,8 @@ from mailroom.models.outbound.health import HealthSection
 from mailroom.models.outbound.queues import Ended, Probe, QueueRef, QueueStanding, Release
 from mailroom.ports.outbound import MessageFlows
 from mailroom.ports.queues import Circuits, QueueStates
+
+T = TypeVar("T")
 
 PAGE = 100
 AT_ONCE = 20
@@ -50,20 +52,21 @@ class QueueRelease:
         while release.place.woken - begun < SHARE:
             place = release.place
             page = await self.states.held(release.queue_name, place, PAGE)
-            await wake_all(self.messages, page)
+            await for_all(self.messages.wake, page)
             release = release.moved(page)
             if release.done or activity.is_worker_shutdown():
                 break
         return release
 
 
-async def wake_all(messages: MessageFlows, ids: Sequence[UUID]) -> None:
+async def for_all(do: Callable[[T], Awaitable[None]], these: Iterable[T]) -> None:
+    """Some at once; the first failure, once all have been tried."""
     limit = asyncio.Semaphore(AT_ONCE)
 
-    async def each(id: UUID) -> None:
+    async def each(one: T) -> None:
         async with limit:
-            await messages.wake(id)
+            await do(one)
 
-    told = await asyncio.gather(*map(each, ids), return_exceptions=True)
+    told = await asyncio.gather(*map(each, these), return_exceptions=True)
     for failed in filter(None, told):
         raise failed

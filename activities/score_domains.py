@@ -1,16 +1,18 @@
 """Looks at all domains, once a minute: counts results, scores, opens and judges circuits."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import structlog
 from temporalio import activity
 
-from activities.queue_release import wake_all
+from activities.queue_release import for_all
 from mailroom.models.outbound.health import HealthSection, ScoredDomain, scored, sentence
 from mailroom.models.outbound.queues import HealthRun
 from mailroom.ports.outbound import MessageFlows
 from mailroom.ports.queues import Circuits, DomainHealthStore, QueueFlows, QueueStates
+
+log = structlog.get_logger()
 
 RESULTS_AT_ONCE, MOST_FOLDS = 5_000, 50
 DOMAINS_AT_ONCE, MOST_PAGES = 500, 50
@@ -32,11 +34,11 @@ class ScoreDomains:
         results = await self.fold()
         # Before the scores: a circuit that closes begins anew.
         judged = await self.circuits.judge()
-        await self.look_after(judged)
+        await for_all(self.queues.look_after, judged)
         domains, opened = await self.score()
-        await self.look_after(await self.states.overdue(MOST_LATE))
+        await for_all(self.queues.look_after, await self.states.overdue(MOST_LATE))
         stranded = await self.states.stranded(MOST_LATE)
-        await wake_all(self.messages, stranded)
+        await for_all(self.messages.wake, stranded)
         await self.health.tidy()
         await self.states.tidy(self.terms.forget_after)
         return HealthRun(
@@ -62,8 +64,9 @@ class ScoreDomains:
         for _ in range(MOST_PAGES):
             now, readings = await self.health.due(DOMAINS_AT_ONCE)
             scores = [scored(each, now, self.terms) for each in readings]
-            await self.health.keep(now, scores)
-            opened += await self.open(scores)
+            if scores:
+                await self.health.keep(now, scores)
+                opened += await self.open(scores)
             domains += len(scores)
             if len(scores) < DOMAINS_AT_ONCE or activity.is_worker_shutdown():
                 break
@@ -75,8 +78,7 @@ class ScoreDomains:
         bad = [each for each in scores if each.score < self.terms.open_below]
         reasons = {each.domain: sentence(each.score, each.tally) for each in bad}
         opened = await self.circuits.open(reasons) if reasons else []
-        await self.look_after(opened)
+        for domain in opened:
+            log.warning("a circuit opened", domain=domain, reason=reasons[domain])
+        await for_all(self.queues.look_after, opened)
         return len(opened)
-
-    async def look_after(self, queue_names: Iterable[str]) -> None:
-        await asyncio.gather(*map(self.queues.look_after, queue_names))

@@ -10,6 +10,7 @@ from mailroom.adapters.postgres.queue_views import QueuePage
 from mailroom.bridge.api_route import ApiRoute
 from mailroom.bridge.auth import Operator, The
 from mailroom.bridge.problems import Problem
+from mailroom.models.outbound.domains import ascii_domain
 from mailroom.models.outbound.queues import (
     DomainCursor,
     DomainHealth,
@@ -74,7 +75,7 @@ async def domains(
 
 @router.get("/domains/{domain}")
 async def domain(domain: QueueName, the: The, who: Operator) -> DomainDetail:
-    found = await the.domain_views.domain(domain.lower())
+    found = await the.domain_views.domain(ascii_domain(domain))
     if found is None:
         raise Problem(
             HTTPStatus.NOT_FOUND,
