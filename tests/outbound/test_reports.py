@@ -310,6 +310,26 @@ async def test_only_its_reports_move_what_a_relay_has(queue: Queue) -> None:
     assert seconds == pytest.approx(60, abs=30)
 
 
+async def test_old_reports_make_room_for_new_ones(queue: Queue) -> None:
+    id = await queue.message(S.DELIVERED)
+    old = [f"{queue.marker}-{n}" for n in range(3)]
+    write = queue.house.adapters.engines.write
+    async with write.connect() as connection:
+        await connection.execute(text("DELETE FROM reports WHERE at < now() - interval '30 days'"))
+        await connection.execute(_OLD, {"keys": old})
+    left = text("SELECT count(*) FROM reports WHERE key = ANY(:keys)")
+    for expected in (1, 0, 0):
+        await queue.reports.take(queue.report(id, ReportKind.DEFERRED, response=FULL))
+        async with write.connect() as connection:
+            assert await connection.scalar(left, {"keys": old}) == expected
+
+
+_OLD = text("""
+    INSERT INTO reports (key, at)
+    SELECT key, now() - interval '31 days' FROM unnest(CAST(:keys AS text[])) AS key
+""")
+
+
 async def test_nobody_but_a_relay_defers_for_us(queue: Queue) -> None:
     id = await queue.message(S.DELIVERED)
     assert await queue.reports.take(queue.report(id, ReportKind.DEFERRED, response=FULL))

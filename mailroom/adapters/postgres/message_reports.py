@@ -97,13 +97,21 @@ _BY_MESSAGE_ID = text("""
     ORDER BY lower(recipient) = lower(CAST(:recipient AS text)) DESC NULLS LAST LIMIT :limit
 """)
 
+# Nobody sends a report again after weeks; each takes the place of two that are as old.
+_ROOM = """old AS (
+        SELECT key FROM reports WHERE at < now() - interval '30 days'
+        ORDER BY at LIMIT 2 FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM reports USING old WHERE reports.key = old.key
+    )"""
+
 # A later step than that of an attempt under way: its server may say that it took the message
 # after that has come back. Who is not relayed for is deferred by nobody but us, and
 # what is relayed stays in delivery: its relay tries again.
 _TAKE = text(f"""
     WITH new AS (
         INSERT INTO reports (key) VALUES (:key) ON CONFLICT DO NOTHING RETURNING key
-    ), m AS (
+    ), {_ROOM}, m AS (
         SELECT id, status, relayed, step FROM message_queue
         WHERE id = :id AND EXISTS (SELECT FROM new) FOR UPDATE
     ), moved AS (
@@ -164,7 +172,7 @@ _NOTE = text(f"""
         SELECT id FROM message_queue WHERE id = :id
     ), new AS (
         INSERT INTO reports (key) SELECT :key FROM m ON CONFLICT DO NOTHING RETURNING key
-    ), told AS (
+    ), {_ROOM}, told AS (
         INSERT INTO events (owner, message_id, step, type, detail)
         SELECT :owner, :about, {THIS_MOMENT}, :event, CAST(:detail AS jsonb) FROM new
         ON CONFLICT DO NOTHING
