@@ -1,9 +1,10 @@
 """One outbound message: scheduled, delivered, tried again, held, given up."""
 
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
+from temporalio.exceptions import TimeoutError as WorkflowTimeout
 
 from activities.deliver_message import DeliverMessage
 from activities.settle_message import SettleMessage
@@ -35,6 +36,7 @@ class OutboundMessageWorkflow:
         self.heard: list[Word] = []
         self.unheeded: list[Word] = []
         self.woken = False
+        self.trying = False
 
     @workflow.run
     async def run(self, outbound: OutboundInput) -> OutboundProgress:
@@ -55,40 +57,37 @@ class OutboundMessageWorkflow:
 
     async def attempt(self) -> None:
         """One activity. Until a worker begins with it, what people say comes first."""
-        self.woken = False
+        self.woken, self.trying = False, True
         self.enter(step=self.progress.step + 1)
         trying = workflow.start_activity_method(
             DeliverMessage.deliver_message,
             DeliverInput(
                 id=self.message.id, step=self.progress.step, attempt=self.progress.num_attempts + 1
             ),
-            **outbound_policies.of_delivery(self.message),
+            **outbound_policies.of_delivery(self.message, self.left()),
         )
-        ends: datetime | None = self.message.expires_at
-        while not await self.is_over(trying, ends):
-            if not self.heard:
-                self.heard.append(Word(order=Order.EXPIRE))
-                ends = None  # what a courier has in its hands by then may take a little longer
+        while not await self.is_over(trying):
             if await self.hear(self.heard.pop(0)):
                 # The claim is void: its step is an older one now.
                 trying.cancel()
                 break
         else:
-            self.take_in(await trying)
+            await self.take_in(trying)
         self.heard = [*self.unheeded, *self.heard]
-        self.unheeded = []
+        self.unheeded, self.trying = [], False
 
-    async def is_over(
-        self, trying: "workflow.ActivityHandle[Outcome]", ends: datetime | None
-    ) -> bool:
-        """False where somebody spoke, or the message's time was over, before it was."""
-        with suppress(TimeoutError):
-            await workflow.wait_condition(
-                lambda: trying.done() or bool(self.heard), timeout=self.until(ends)
-            )
+    async def is_over(self, trying: "workflow.ActivityHandle[Outcome]") -> bool:
+        """False where somebody spoke before it was."""
+        await workflow.wait_condition(lambda: trying.done() or bool(self.heard))
         return trying.done()
 
-    def take_in(self, outcome: Outcome) -> None:
+    async def take_in(self, trying: "workflow.ActivityHandle[Outcome]") -> None:
+        try:
+            outcome = await trying
+        except ActivityError as error:
+            if isinstance(error.cause, WorkflowTimeout):
+                return  # no worker began with it before the message's time was over
+            raise
         self.progress = self.progress.model_copy(update=outcome.model_dump())
         if self.woken:
             # Its queue was opened while it came back with the news that it is closed.
@@ -126,6 +125,7 @@ class OutboundMessageWorkflow:
 
     async def settle(self, word: Word) -> bool:
         step = step_of(self.message.id, word, self.progress, workflow.now())
+        step = step.model_copy(update={"idle": not self.trying})
         found = await workflow.execute_activity_method(
             SettleMessage.settle_message, step, **outbound_policies.of_settling(step.event)
         )
@@ -149,8 +149,7 @@ class OutboundMessageWorkflow:
         if status in ENDED:
             self.enter(status=status)
             return True
-        if word.order is not Order.EXPIRE:
-            self.unheeded.append(word)
+        self.unheeded.append(word)
         return False
 
     def bind(self, word: Word, weight: float) -> None:
@@ -177,6 +176,9 @@ class OutboundMessageWorkflow:
 
     def has_expired(self) -> bool:
         return workflow.now() >= self.message.expires_at
+
+    def left(self) -> timedelta:
+        return max(self.message.expires_at - workflow.now(), timedelta(seconds=1))
 
     def until(self, moment: datetime | None) -> timedelta | None:
         return None if moment is None else max(moment - workflow.now(), timedelta())

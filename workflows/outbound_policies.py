@@ -11,9 +11,11 @@ from mailroom.models.outbound.orders import temporal_priority
 from workflows.retry_policies import HEARTBEAT, of_record
 
 
-def of_delivery(message: OutboundMessage) -> ActivityConfig:
+def of_delivery(message: OutboundMessage, left: timedelta) -> ActivityConfig:
     """What a server answers is an outcome, and no failure of the step. The step fails where
-    something of ours is away, or where a destination has as many connections as it may have."""
+    something of ours is away, or where a destination has as many connections as it may have.
+
+    `left` is how long it may wait for its turn: then it expires."""
     return ActivityConfig(
         task_queue=DELIVERY_TASK_QUEUE,
         priority=Priority(
@@ -21,6 +23,7 @@ def of_delivery(message: OutboundMessage) -> ActivityConfig:
             fairness_key=fairness_key(message.queue_name),
             fairness_weight=message.weight,
         ),
+        schedule_to_start_timeout=left,
         # The answer to the final dot alone may take 10 minutes (RFC 5321 §4.5.3.2.6).
         start_to_close_timeout=timedelta(minutes=25),
         heartbeat_timeout=HEARTBEAT,

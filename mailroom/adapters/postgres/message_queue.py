@@ -243,7 +243,7 @@ _SETTLE = text("""
             priority = coalesce(CAST(:priority AS smallint), priority),
             updated_at = now()
         WHERE id = :id AND step <= :step AND status = ANY(:before)
-          AND (status <> 'in_delivery' OR relayed)
+          AND (status <> 'in_delivery' OR relayed OR :idle)
         RETURNING status, queue_name
     ), told AS (
         INSERT INTO events (owner, message_id, step, type, detail)

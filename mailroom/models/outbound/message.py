@@ -128,6 +128,7 @@ class SettleMessage(Frozen):
     bounce_classification: BounceType | None = None
     queue_name: str | None = Field(default=None, description="of a rebind")
     priority: MessagePriority | None = Field(default=None, description="of a set_priority")
+    idle: bool = Field(default=False, description="no attempt is under way, whatever the row says")
 
 
 class Settled(Frozen):
