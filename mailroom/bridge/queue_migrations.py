@@ -139,6 +139,18 @@ async def roll_back(id: UUID, the: The, who: Operator) -> RolledBack:
         raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
 
 
+@router.delete("/{id}", status_code=HTTPStatus.NO_CONTENT)
+async def forget(id: UUID, the: The, who: Operator) -> None:
+    """Removes the old records and the migration; the messages stay, and it can't be rolled back any
+    more."""
+    try:
+        await the.migrations.forget(id)
+    except OutOfOrder as error:
+        raise Problem(HTTPStatus.CONFLICT, str(error)) from error
+    except NoMigration as error:
+        raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
+
+
 async def _taken(the: Context, id: UUID, given: More) -> Took:
     try:
         return await the.migrations.take(

@@ -35,6 +35,10 @@ def migrate(
         Path | None,
         typer.Option(help="Where the records of a rollback go: .json, .jsonl or .csv."),
     ] = None,
+    forget: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Remove a migration's old records; no way back then."),
+    ] = None,
     status: Annotated[bool, typer.Option("--status", help="Show the latest migrations.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -43,8 +47,8 @@ def migrate(
     Started again after a kill, it goes on where it broke off. For example
     `mailroom queue migrate old.json --sender news@example.org --dry-run`.
     """
-    if [file is not None, rollback is not None, status].count(True) != 1:
-        raise Failure("Give a FILE, --rollback ID or --status.", ExitCode.USAGE)
+    if [file, rollback, forget, status or None].count(None) != 3:
+        raise Failure("Give a FILE, --rollback ID, --forget ID or --status.", ExitCode.USAGE)
     from mailroom.cli import queue_migrate, queue_rollback  # noqa: PLC0415
 
     if file is not None:
@@ -52,5 +56,7 @@ def migrate(
         queue_migrate.migrate_file(order, output)
     elif rollback is not None:
         queue_rollback.roll_back(rollback, out, output)
+    elif forget is not None:
+        queue_rollback.forget(forget)
     else:
         queue_rollback.show_status(output)

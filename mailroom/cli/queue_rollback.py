@@ -1,4 +1,4 @@
-"""`mailroom queue migrate --rollback` and `--status`."""
+"""`mailroom queue migrate --rollback`, `--forget` and `--status`."""
 
 import asyncio
 from pathlib import Path
@@ -39,6 +39,16 @@ async def _rolled_back(migration: str) -> tuple[dict[str, Any], list[dict[str, A
         result: dict[str, Any] = await to.post(f"{PATH}/{migration}/rollback")
         records = [one["record"] async for one in to.pages(f"{PATH}/{migration}/records")]
     return result, records
+
+
+def forget(migration: str) -> None:
+    asyncio.run(_forget(migration))
+    answer("Its records are removed; it can't be rolled back any more.")
+
+
+async def _forget(migration: str) -> None:
+    async with bridge() as to:
+        await to.delete(f"{PATH}/{migration}")
 
 
 def show_status(output: Output) -> None:

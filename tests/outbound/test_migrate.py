@@ -359,7 +359,7 @@ async def test_an_id_of_another_message_is_left_to_it(
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("GET", "/records"), ("POST", "/rollback")],
+    [("GET", ""), ("GET", "/records"), ("POST", "/rollback"), ("DELETE", "")],
 )
 async def test_a_migration_that_is_none(
     queue_api: httpx.AsyncClient, method: str, path: str
@@ -373,6 +373,50 @@ async def test_a_migration_that_is_none(
 async def test_migrations_are_the_operators(queue_api: httpx.AsyncClient) -> None:
     nobody = {"Authorization": "Bearer nobody"}
     assert (await queue_api.get(MIGRATIONS, headers=nobody)).status_code == 401
+
+
+async def test_old_records_are_forgotten_and_messages_stay(
+    run: Command, queue_api: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    record = old_record()
+    begun = await queue_api.post(MIGRATIONS, json={"records": [record], "last": False})
+    id = begun.json()["migration"]["id"]
+    early = await run("--forget", id)
+    assert early.exit_code == 4
+    assert "running" in early.stderr
+    end = {"records": [], "offset": 1, "last": True}
+    await queue_api.post(f"{MIGRATIONS}/{id}/records", json=end)
+    done = await run("--forget", id)
+    assert done.exit_code == 0, done.output
+    assert (await run("--rollback", id)).exit_code == 3
+    assert (await queue_api.get(f"{MIGRATIONS}/{id}/records")).status_code == 404
+    assert await status_of(queue_api, record) == "suspended"
+
+
+NAUGHTY = [
+    "", " ", "\\u0000", "\u202eeman", "e\u0301", "😀" * 50, "\uffff", "<script>", 
+    "'; DROP TABLE x;--",
+    "line\r\nbreak\ttab", "\x7f\x1b[31m", "%s %(x)s :name", '"quoted" \\ and \\"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [".json", ".jsonl", ".csv"])
+async def test_naughty_words_come_back_letter_by_letter(
+    run: Command, tmp_path: Path, kind: str
+) -> None:
+    numbers: list[Any] = [0, -0.0, 15.0, 1e22, 0.1, 2**62, 1e-7, None, True, {"": []}]
+    old = [
+        old_record(
+            id=f"{word}{tmp_path.name}", notes=word, customerName=word, notificationsSent=numbers
+        )
+        for word in NAUGHTY
+    ]
+    file = written(tmp_path / f"old{kind}", old)
+    done = await run(file, "-o", "json")
+    assert done.exit_code == 0, done.output
+    back = result_of(await run("--rollback", result_of(done)["migration"], "-o", "json"))
+    assert back["removed"] == len(old)
+    assert [json.dumps(one) for one in back["records"]] == [json.dumps(one) for one in old]
 
 
 async def test_one_way_at_a_time(run: Command, tmp_path: Path) -> None:

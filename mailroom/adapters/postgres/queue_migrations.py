@@ -135,6 +135,14 @@ class PostgresMigrations:
             kept_count=count,
         )
 
+    async def forget(self, id: UUID) -> None:
+        """Removes the old records, which name people; the messages stay. Raises `NoMigration`, and
+        `OutOfOrder` for one that has not come to its end."""
+        async with self._write.begin() as one:
+            if (await _locked(one, id)).status is MigrationStatus.RUNNING:
+                raise OutOfOrder("This migration is running; let it end, or roll it back first.")
+            await one.execute(sql.FORGET, {"id": id})
+
 
 def _rest(migration: Migration, offset: int, values: list[JsonValue]) -> list[JsonValue] | None:
     """What of a batch has not been dealt with; None where all of it has."""

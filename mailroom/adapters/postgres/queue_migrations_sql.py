@@ -115,6 +115,11 @@ ROLLED_BACK = text(f"""
     RETURNING {_FIELDS}
 """)
 
+FORGET = text("""
+    WITH records AS (DELETE FROM legacy_records WHERE migration_id = :id)
+    DELETE FROM legacy_migrations WHERE id = :id
+""")
+
 _GONE_ON = f"""
     FROM ({_MINE}) AS mine JOIN message_queue AS q ON q.id = mine.id
     WHERE mine.later OR NOT ({_UNTOUCHED})
