@@ -11,6 +11,7 @@ from mailroom.adapters.smtp.opening import NoLogin, NoTls, Opener, Terms
 from mailroom.adapters.smtp.sites import Server
 from mailroom.adapters.smtp.smarthost import Smarthost, smarthost_of
 from mailroom.cli.findings import Finding, failed, ok, warning
+from mailroom.cli.kumomta_check import kumomta
 from mailroom.models.outbound.config import OutboundSection
 
 CHECK = "outbound route"
@@ -35,7 +36,7 @@ async def _finding(settings: Settings, outbound: OutboundSection) -> Finding:
         case "mx":
             return await _name(outbound)
         case "kumomta":
-            return ok(CHECK, "KumoMTA")
+            return await kumomta(settings, CHECK)
         case url:
             return await _smarthost(
                 smarthost_of(url, settings.mailroom_outbound_password), outbound

@@ -67,6 +67,7 @@ class Kumo:
 
     url: str = ""
     login: str | None = None
+    version: str = "2026.05.12-a6845223"
     injected: list[Injection] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -159,6 +160,13 @@ class Kumo:
                 "now": CREATED.isoformat(),
                 "queue_config": {"max_age": "5d"},
             }
+
+        @app.get("/api/machine-info")
+        async def machine(request: Request) -> Response:
+            if self.login not in (None, request.headers.get("authorization")):
+                return PlainTextResponse("Error: not authorized", 401)
+            known = {"hostname": "mta1.example.com", "version": self.version, "num_cores": 64}
+            return JSONResponse(known | {"process_kind": "kumod", "node_id": NODE})
 
         @app.get("/metrics.json")
         async def metrics() -> dict[str, Any]:

@@ -13,15 +13,29 @@ from mailroom.adapters.http import http_client
 from mailroom.adapters.kumomta.admin import KumoAdmin, Which
 from mailroom.adapters.kumomta.server import KumoServer
 from mailroom.adapters.kumomta.shapes import Length
+from mailroom.adapters.settings import Settings
+from mailroom.cli.findings import Level
+from mailroom.cli.route_check import outbound_route
 from mailroom.ports import Permanent, Transient
 
 FIVE = timedelta(minutes=5)
 
 
-@pytest.fixture
-async def kumo() -> AsyncIterator[Kumo]:
+@pytest.fixture(scope="module")
+async def one_kumo() -> AsyncIterator[Kumo]:
     async with kumo_running() as running:
         yield running
+
+
+@pytest.fixture
+def kumo(one_kumo: Kumo) -> Kumo:
+    """Nothing was asked of it yet."""
+    one_kumo.login, one_kumo.version = None, Kumo.version
+    for kept in (one_kumo.asked, one_kumo.injected):
+        kept.clear()
+    for entries in (one_kumo.suspensions, one_kumo.ready, one_kumo.bounces):
+        entries.clear()
+    return one_kumo
 
 
 @pytest.fixture
@@ -165,3 +179,30 @@ def test_lengths_of_time(written: object, seconds: float) -> None:
 def test_what_is_no_length_of_time_is_refused(written: str) -> None:
     with pytest.raises(ValidationError, match="no length of time"):
         TypeAdapter(Length).validate_python(written)
+
+
+# --- mailroom doctor
+
+
+def doctored(kumo: Kumo, **more: str) -> Settings:
+    known = {"kumomta_url": kumo.url, "mailroom_outbound_route": "kumomta"}
+    return Settings.model_validate(known | more)
+
+
+async def test_doctor_says_which_kumomta_answers(kumo: Kumo) -> None:
+    found = await outbound_route(doctored(kumo))
+    assert found.finding == "KumoMTA 2026.05.12-a6845223 at mta1.example.com answers"
+    assert found.mend is None
+
+
+async def test_doctor_finds_what_keeps_messages_from_kumomta(kumo: Kumo) -> None:
+    kumo.version = "2025.12.02-67ee9e96"
+    older = await outbound_route(doctored(kumo))
+    assert older.mend == "Install 2026.05.12 or newer."
+    kumo.login = "Basic of-somebody-else"
+    stranger = await outbound_route(doctored(kumo, kumomta_user="me", kumomta_password="pw-of-me"))
+    assert "trusted_hosts" in stranger.finding
+    assert "pw-of-me" not in f"{stranger}"
+    nobody = await outbound_route(doctored(kumo, kumomta_url="http://127.0.0.1:1"))
+    assert "can't be reached" in nobody.finding
+    assert {older.level, stranger.level, nobody.level} == {Level.FAILED}

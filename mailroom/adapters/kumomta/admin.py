@@ -17,6 +17,7 @@ from mailroom.adapters.kumomta.shapes import (
     BounceEntry,
     InspectedMessage,
     InspectedQueue,
+    Machine,
     Metric,
     ReadyQueueSuspension,
     Suspension,
@@ -58,6 +59,9 @@ class KumoAdmin:
     def __init__(self, http: httpx.AsyncClient, server: KumoServer) -> None:
         self._http = http
         self._server = server
+
+    async def machine(self) -> Machine:
+        return await self._ask("GET", "/api/machine-info", Machine)
 
     async def suspend(self, which: Which, reason: str, length: timedelta) -> UUID:
         """Nothing given suspends all queues."""

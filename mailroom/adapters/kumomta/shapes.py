@@ -46,6 +46,14 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class Machine(Shape):
+    """`version` begins with the date of the release."""
+
+    hostname: str
+    version: str
+    process_kind: str = Field(description="kumod, or another program of KumoMTA's")
+
+
 class Suspension(Shape):
     """Of scheduled queues; what is not given matches all."""
 
