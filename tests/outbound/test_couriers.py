@@ -176,6 +176,12 @@ async def test_a_server_that_is_not_there() -> None:
         "john@example.com, jane@example.com",
         "john@example.com> NOTIFY=NEVER",
         "John <john@example.com>",
+        "john>jane@example.com",
+        "john smith@example.com",
+        '"john"smith"@example.com',
+        "john@exam ple.com",
+        "john@example.com\0",
+        "john\u2028@example.com",
         "nobody",
         "",
     ],
@@ -185,6 +191,21 @@ async def test_an_address_is_one_address(recipient: str) -> None:
         with pytest.raises(Refused, match=r"5\.1\.3"):
             await send(courier(server.port), recipient)
     assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        '"john > smith"@example.com',
+        r'"a\"b"@example.com',
+        "o'hara+x=y@example.com",
+        "a@[192.0.2.1]",
+    ],
+)
+async def test_addresses_that_look_odd(recipient: str) -> None:
+    async with running(Told()) as server:
+        await send(courier(server.port), recipient)
+    assert f"RCPT TO:<{recipient}>" in server.commands
 
 
 async def test_addresses_beyond_ascii_need_a_server_that_takes_them() -> None:

@@ -50,7 +50,10 @@ class Connections:
             self._free.release()
 
     async def _until_free(self) -> None:
-        if self._free.locked() and self._waiting >= self._most:
+        if not self._free.locked():
+            await self._free.acquire()
+            return
+        if self._waiting >= self._most:
             raise Busy(f"{self._most} connections are in use, and as many messages wait for one.")
         self._waiting += 1
         try:

@@ -195,7 +195,7 @@ class SmtpCourier:
         """The rest, after MAIL FROM."""
         smtp = link.smtp
         try:
-            await address_to(smtp, letter.sender, letter.recipient)
+            await address_to(smtp, letter.recipient)
             answer = await send_body(
                 smtp, letter.data, letter.marked, name=link.name, dot_seconds=self._dot_seconds
             )
