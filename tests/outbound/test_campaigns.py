@@ -78,6 +78,8 @@ async def test_what_arrives_is_signed_with_its_links(
     signature = dkim.DKIM(raw)
     assert signature.verify(dnsfunc=lambda name, timeout=5: record)
     assert {b"list-unsubscribe", b"list-unsubscribe-post"} <= set(signature.include_headers)
+    # Neither folded nor encoded, which RFC 2047 §5 forbids and mail programs don't read.
+    assert b"\r\nList-Unsubscribe: <https://mail.company.com/unsubscribe/" in raw
     [mail] = sink.mails[outbound.to("take")]
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert mail["List-Unsubscribe"].endswith("<mailto:leave@company.com?subject=unsubscribe>")

@@ -10,7 +10,7 @@ import pytest
 from house import TOKEN, House
 from sqlalchemy import text
 
-from mailroom.adapters.postgres.suppressions import BATCH, PostgresSuppressions
+from mailroom.adapters.postgres.suppressions import BATCH, EXPORTED, PostgresSuppressions
 from mailroom.models.outbound.suppression import NewSuppression, SuppressionReason
 
 LIST = "/queue/suppressions"
@@ -161,7 +161,7 @@ async def test_what_is_exported_can_be_imported(
 async def test_a_list_of_more_than_one_batch_is_exported_whole(
     api: httpx.AsyncClient, store: PostgresSuppressions
 ) -> None:
-    count = BATCH + 2
+    count = 2 * EXPORTED + 2
     await store.add(NewSuppression(address=f"p{n}@example.com") for n in range(count))
     lines = (await api.get(f"{LIST}/export", params={"tenant_id": ""})).text.splitlines()
     assert len(set(lines)) == len(lines) == count + 1

@@ -65,8 +65,8 @@ def written(lines: Iterable[Suppression], *, header: bool = False) -> str:
     if header:
         writer.writerow(COLUMNS)
     for line in lines:
-        values = line.model_dump(mode="json")
-        writer.writerow([_guarded(str(values[name] or "")) for name in COLUMNS])
+        words = (line.address, line.reason, line.tenant_id or "", line.source or "")
+        writer.writerow([*map(_guarded, words), line.created_at.isoformat()])
     return out.getvalue()
 
 
