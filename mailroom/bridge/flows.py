@@ -124,6 +124,11 @@ class ReplyFlows:
         """Texts a sentence durably, once for each ID."""
         await self._once(OwnerNoticeWorkflow.run, notice, notice_id, "answer to a text", within)
 
+    async def tell_bounced(self, notice: SayInput, after: timedelta | None) -> None:
+        """Tells the owner durably, `after` some time, that a reply came back."""
+        note, run = "a reply came back", OwnerNoticeWorkflow.run
+        await self._once(run, notice, notice.reference, note, START_TIMEOUT, after=after)
+
     async def tell_lost(self, notice_id: str, text: LostText, within: timedelta) -> None:
         """Tells the owner of a lost text durably, once for each ID."""
         note = f"a text was {text.status}"
@@ -145,6 +150,8 @@ class ReplyFlows:
         notice_id: str,
         note: str,
         within: timedelta,
+        *,
+        after: timedelta | None = None,
     ) -> None:
         with suppress(WorkflowAlreadyStartedError):
             async with answered(within):
@@ -156,6 +163,7 @@ class ReplyFlows:
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     static_summary=note,
+                    start_delay=after,
                 )
 
     async def _signal(

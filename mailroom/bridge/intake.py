@@ -11,12 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from mailroom.bridge.flows import NotRunning, ReplyFlows
 from mailroom.bridge.queue_returns import Returns
 from mailroom.models.arrival import Accepted, Arrival
-from mailroom.models.email_reply import EmailReplyInput, MailRef, SupersededBy
+from mailroom.models.bounced_reply import bounced_reply
+from mailroom.models.email_reply import EmailReplyInput, MailRef, SayInput, SupersededBy
 from mailroom.models.mail import IncomingMail, read_mail
-from mailroom.models.names import email_reply_id
+from mailroom.models.names import bounced_reply_id, email_reply_id
 from mailroom.models.owner import Owner, may_text_at
 from mailroom.models.planning import planned, takes
 from mailroom.models.rows import OpenMail
+from mailroom.models.sms_notices import bounced_text
 from mailroom.models.triage import is_one_of, mailbox_forms
 from mailroom.ports import Blobs, EmailStore, Permanent
 
@@ -83,6 +85,8 @@ class Intake:
                 return rest
             arrival = rest
         mail, owners = await self.read(arrival)
+        for owner in owners:
+            await self._tell_of_bounce(owner, arrival)
         blob = await self._blobs.put(arrival.raw)
         accepted = [await self._begin(owner, mail, arrival, blob) for owner in owners]
         return accepted[0]
@@ -124,6 +128,18 @@ class Intake:
             if not each.superseded:
                 await self._supersede(each.workflow_id, by)
         return Accepted(reply.mail.workflow_id, mail.message_id, new)
+
+    async def _tell_of_bounce(self, owner: Owner, arrival: Arrival) -> None:
+        """The owner's reply came back. The report itself is listed as any that is not answered."""
+        now = datetime.now(UTC)
+        bounced = bounced_reply(arrival.raw, owner.id, now)
+        if bounced is None or not owner.phone:
+            return
+        text = bounced_text(bounced.recipient, bounced.why)
+        reference = bounced_reply_id(bounced.workflow_id)
+        later = _later(may_text_at(owner, now, vip=False), now)
+        notice = SayInput(owner=owner.id, text=text, reference=reference)
+        await self._flows.tell_bounced(notice, later - now if later else None)
 
     async def owner_answered(self, owner: str, message_id: str) -> None:
         """The owner answered this mail in another program: a draft for it is superseded."""

@@ -35,6 +35,11 @@ def owner_notice_id(number: str, inbound_id: str) -> str:
     return f"owner-notice/{_short_hash(number, inbound_id)}"
 
 
+def bounced_reply_id(workflow_id: str) -> str:
+    """One notice for each reply, however many servers report it."""
+    return f"owner-notice/{_short_hash(workflow_id, 'bounce')}"
+
+
 def lost_text_id(text: str) -> str:
     return f"lost-text/{_short_hash(text)}"
 

@@ -54,6 +54,12 @@ def stage_failed_text(stage: Stage, sender: str) -> str:
     return _FAILED[stage].replace("{}", who) + " It waits for a retry; see the page."
 
 
+def bounced_text(recipient: str, why: str) -> str:
+    """After a server that took the reply reported that it could not deliver it (RFC 3464)."""
+    who = bare_or_quoted(quotable(recipient), 60)
+    return f"Your reply to {who} came back. {why}"
+
+
 def unknown_text(sender: str, code: str) -> str:
     """After a connection that was lost between the final dot and its answer (RFC 1047)."""
     who = bare_or_quoted(quotable(sender), 40)

@@ -19,6 +19,7 @@ class Returned(Frozen):
     """`sender` is the envelope sender it left with, where a server has noted it."""
 
     message_id: str | None = None
+    in_reply_to: str | None = None
     sender: str | None = None
 
 
@@ -34,12 +35,17 @@ def returned(mail: Message) -> Returned:
     for part in parts_of(mail, "message/rfc822", "text/rfc822-headers"):
         headers = guarded(None, _headers, part)
         if headers is not None:
-            found = MESSAGE_ID.search(field(headers, "message-id"))
-            own = found[0] if found and len(found[0]) <= MESSAGE_ID_LENGTH else None
+            own = _message_id(headers, "message-id")
             sender = field(headers, "return-path").strip(" <>") or None
             if own or sender:
-                return Returned(message_id=own, sender=sender)
+                parent = _message_id(headers, "in-reply-to")
+                return Returned(message_id=own, in_reply_to=parent, sender=sender)
     return Returned()
+
+
+def _message_id(headers: Message, name: str) -> str | None:
+    found = MESSAGE_ID.search(field(headers, name))
+    return found[0] if found and len(found[0]) <= MESSAGE_ID_LENGTH else None
 
 
 def field(part: Message, name: str) -> str:
