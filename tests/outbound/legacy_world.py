@@ -1,7 +1,28 @@
-"""The two records of seed 004, Appendix A. They are no conversion of each other."""
+"""Old records, and the command that migrates them."""
 
+import asyncio
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import httpx
+import pytest
+from house import TOKEN
+from typer.testing import CliRunner, Result
+
+from mailroom.adapters.settings import Settings
+from mailroom.cli.main import app
+from mailroom.models.outbound.legacy import QueueItem
+
+MIGRATIONS = "/queue/legacy/migrations"
+SENDER = "news@company.com"
+
+Command = Callable[..., "asyncio.Future[Result]"]
+
+# Seed 004, Appendix A. The two are no conversion of each other.
 
 APPENDIX_OLD: dict[str, Any] = {
     "id": "550e8400-e29b-41d4-a716-446655440000",
@@ -51,3 +72,54 @@ APPENDIX_NEW: dict[str, Any] = {
 def old_record(**more: Any) -> dict[str, Any]:
     """A record of its own."""
     return APPENDIX_OLD | {"id": str(uuid4())} | more
+
+
+def written(file: Path, records: list[Any]) -> Path:
+    match file.suffix:
+        case ".json":
+            file.write_text(json.dumps(records))
+        case ".jsonl":
+            file.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+        case ".csv":
+            with file.open("w", newline="") as target:
+                rows = csv.DictWriter(target, list(QueueItem.model_fields))
+                rows.writeheader()
+                for one in records:
+                    rows.writerow(one | {"notificationsSent": json.dumps(one["notificationsSent"])})
+    return file
+
+
+def records(count: int) -> list[dict[str, Any]]:
+    words = ["waiting", "in-progress", "completed", "cancelled"]
+    return [
+        old_record(
+            customerName=f"Zoë {number} 😀",
+            status=words[number % 4],
+            estimatedWaitTime=number + 0.5 if number % 2 else number,
+            notificationsSent=[{"kind": "sms", "at": number}],
+        )
+        for number in range(count)
+    ]
+
+
+def result_of(result: Result) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def command_of(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Command:
+    """`run(FILE, "--dry-run")` against this bridge, in an environment of its own; `data` in the
+    folder is its data folder."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MAILROOM_DATA_DIR", str(folder / "data"))
+    monkeypatch.setenv("MAILROOM_URL", str(api.base_url).rstrip("/"))
+    monkeypatch.setenv("MAILROOM_TOKEN", TOKEN)
+
+    def invoke(*words: object) -> "asyncio.Future[Result]":
+        # It has a loop of its own.
+        line = ["queue", "migrate", *map(str, words)]
+        return asyncio.ensure_future(asyncio.to_thread(CliRunner().invoke, app, line))
+
+    return invoke

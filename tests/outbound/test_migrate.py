@@ -6,90 +6,50 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from house import OWNER, TOKEN
-from legacy_world import old_record
+from house import OWNER, TOKEN, House
+from legacy_world import (
+    MIGRATIONS,
+    SENDER,
+    Command,
+    command_of,
+    old_record,
+    records,
+    result_of,
+    written,
+)
 from outbound_world import Outbound
-from typer.testing import CliRunner, Result
 from world import eventually
 
-from mailroom.adapters.settings import Settings
 from mailroom.cli import queue_migrate
-from mailroom.cli.main import app
-from mailroom.models.outbound.legacy import QueueItem
 from mailroom.models.outbound.legacy_records import uuid_of
 
 ROOT = Path(__file__).parents[2]
-MIGRATIONS = "/queue/legacy/migrations"
-SENDER = "news@company.com"
 SHA256SUM = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:The old queue's model goes:DeprecationWarning")
 
-Command = Callable[..., "asyncio.Future[Result]"]
+
+@pytest.fixture
+async def api(bridge: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(base_url=bridge.base_url, headers=headers, timeout=60) as http:
+        yield http
 
 
 @pytest.fixture
-def environment(
-    queue_api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Path:
-    """The command's own; its data folder."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MAILROOM_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("MAILROOM_URL", str(queue_api.base_url).rstrip("/"))
-    monkeypatch.setenv("MAILROOM_TOKEN", TOKEN)
-    return tmp_path / "data"
+def run(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    return command_of(api, monkeypatch, tmp_path)
 
 
 @pytest.fixture
-def run(environment: Path) -> Command:
-    """`run(FILE, "--dry-run")`; it has a loop of its own."""
-
-    def invoke(*words: object) -> "asyncio.Future[Result]":
-        line = ["queue", "migrate", *map(str, words)]
-        return asyncio.ensure_future(asyncio.to_thread(CliRunner().invoke, app, line))
-
-    return invoke
-
-
-def written(file: Path, records: list[Any]) -> Path:
-    match file.suffix:
-        case ".json":
-            file.write_text(json.dumps(records))
-        case ".jsonl":
-            file.write_text("".join(f"{json.dumps(record)}\n" for record in records))
-        case ".csv":
-            with file.open("w", newline="") as target:
-                rows = csv.DictWriter(target, list(QueueItem.model_fields))
-                rows.writeheader()
-                for one in records:
-                    rows.writerow(one | {"notificationsSent": json.dumps(one["notificationsSent"])})
-    return file
-
-
-def records(count: int) -> list[dict[str, Any]]:
-    words = ["waiting", "in-progress", "completed", "cancelled"]
-    return [
-        old_record(
-            customerName=f"Zoë {number} 😀",
-            status=words[number % 4],
-            estimatedWaitTime=number + 0.5 if number % 2 else number,
-            notificationsSent=[{"kind": "sms", "at": number}],
-        )
-        for number in range(count)
-    ]
-
-
-def result_of(result: Result) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
+def messages(house: House, api: httpx.AsyncClient, marker: str) -> Outbound:
+    return Outbound(house, api, marker)
 
 
 async def status_of(api: httpx.AsyncClient, record: dict[str, Any]) -> str | None:
@@ -99,7 +59,7 @@ async def status_of(api: httpx.AsyncClient, record: dict[str, Any]) -> str | Non
 
 @pytest.mark.parametrize("kind", [".json", ".jsonl", ".csv"])
 async def test_there_and_back(
-    run: Command, environment: Path, queue_api: httpx.AsyncClient, tmp_path: Path, kind: str
+    run: Command, api: httpx.AsyncClient, tmp_path: Path, kind: str
 ) -> None:
     old = records(6)
     file = written(tmp_path / f"old{kind}", old)
@@ -109,11 +69,11 @@ async def test_there_and_back(
     assert report["counts"] == {
         "imported": 6, "unchanged": 0, "replaced": 0, "kept": 0, "refused": 0
     }  # fmt: skip
-    found = [await status_of(queue_api, record) for record in old]
+    found = [await status_of(api, record) for record in old]
     assert found == ["suspended", "suspended", "delivered", "cancelled", "suspended", "suspended"]
 
     backup = Path(report["backup"])
-    assert backup.parent == environment / "migrations"
+    assert backup.parent == tmp_path / "data" / "migrations"
     assert (backup / file.name).read_bytes() == file.read_bytes()
     await asyncio.to_thread(subprocess.run, SHA256SUM, cwd=backup, check=True)
 
@@ -121,7 +81,7 @@ async def test_there_and_back(
     back = await run("--rollback", report["migration"], "--out", out)
     assert back.exit_code == 0, back.output
     assert "6 removed, 0 restored, 0 kept; 6 records given back" in back.stdout
-    assert [await status_of(queue_api, record) for record in old] == [None] * 6
+    assert [await status_of(api, record) for record in old] == [None] * 6
     if kind == ".json":
         assert [json.dumps(one) for one in json.loads(out.read_text())] == [
             json.dumps(one) for one in old
@@ -133,11 +93,11 @@ async def test_there_and_back(
 
 
 async def test_what_an_imported_message_says(
-    run: Command, queue_api: httpx.AsyncClient, outbound: Outbound, tmp_path: Path
+    run: Command, api: httpx.AsyncClient, messages: Outbound, tmp_path: Path
 ) -> None:
     record = old_record()
     await run(written(tmp_path / "old.json", [record]))
-    item = await outbound.item(uuid_of(record["id"]))
+    item = await messages.item(uuid_of(record["id"]))
     assert (item.sender, item.recipient) == (OWNER, "john@example.com")
     assert item.next_attempt_at is None
     assert item.last_bounce_reason
@@ -147,13 +107,13 @@ async def test_what_an_imported_message_says(
         "status": "ready", "next_attempt_at": "2025-11-01T10:20:00+00:00"
     }  # fmt: skip
     assert item.metadata["legacy"] == record
-    [line] = await outbound.timeline(item.id)
+    [line] = await messages.timeline(item.id)
     assert line["type"] == "message.submitted"
     assert "imported by the migration" in line["detail"]["reason"]
 
 
 async def test_a_dry_run_says_what_is_wrong_and_changes_nothing(
-    run: Command, environment: Path, queue_api: httpx.AsyncClient, tmp_path: Path
+    run: Command, api: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     good, twice = old_record(), old_record()
     file = written(tmp_path / "old.jsonl", [good, old_record(priority=11), twice, twice])
@@ -171,19 +131,19 @@ async def test_a_dry_run_says_what_is_wrong_and_changes_nothing(
         ("line 5", "", "it is no JSON"),
         ("line 7", "", "it is no JSON object"),
     ]
-    assert await status_of(queue_api, good) is None
-    assert not environment.exists()  # noqa: ASYNC240
+    assert await status_of(api, good) is None
+    assert not (tmp_path / "data").exists()
 
     refused = await run(file)
     assert refused.exit_code == 1
     assert "nothing was imported; correct the file, or add --skip-invalid" in refused.stdout
     assert "line 2" in refused.stderr
-    assert await status_of(queue_api, good) is None
+    assert await status_of(api, good) is None
 
     skipped = await run(file, "--skip-invalid", "-o", "json")
     assert skipped.exit_code == 0, skipped.output
     assert result_of(skipped)["counts"]["imported"] == 2
-    assert await status_of(queue_api, good) == "suspended"
+    assert await status_of(api, good) == "suspended"
 
 
 async def test_an_id_is_known_from_an_earlier_batch(
@@ -200,7 +160,7 @@ async def test_an_id_is_known_from_an_earlier_batch(
 
 
 async def test_the_same_file_again_changes_nothing(
-    run: Command, queue_api: httpx.AsyncClient, tmp_path: Path
+    run: Command, api: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     old = records(3)
     file = written(tmp_path / "old.json", old)
@@ -210,20 +170,20 @@ async def test_the_same_file_again_changes_nothing(
     assert again["migration"] != first["migration"]
     back = result_of(await run("--rollback", again["migration"], "-o", "json"))
     assert (back["removed"], back["records"]) == (0, old)
-    assert await status_of(queue_api, old[0]) == "suspended"
+    assert await status_of(api, old[0]) == "suspended"
 
 
 async def test_a_record_that_changed_replaces_its_message_and_that_comes_back(
-    run: Command, outbound: Outbound, tmp_path: Path
+    run: Command, messages: Outbound, tmp_path: Path
 ) -> None:
     record = old_record()
     id = uuid_of(record["id"])
     first = result_of(await run(written(tmp_path / "one.json", [record]), "-o", "json"))
-    before = await outbound.item(id)
+    before = await messages.item(id)
     changed = record | {"priority": 2, "notes": "Calm now"}
     second = result_of(await run(written(tmp_path / "two.json", [changed]), "-o", "json"))
     assert second["counts"]["replaced"] == 1
-    assert (await outbound.item(id)).priority == 2
+    assert (await messages.item(id)).priority == 2
     [kept] = (Path(second["backup"]) / "replaced.jsonl").read_text().splitlines()
     assert json.loads(kept)["priority"] == 8
 
@@ -232,37 +192,11 @@ async def test_a_record_that_changed_replaces_its_message_and_that_comes_back(
     assert early["kept"][0]["reason"] == "a later migration brought it anew"
     back = result_of(await run("--rollback", second["migration"], "-o", "json"))
     assert (back["restored"], back["removed"]) == (1, 0)
-    assert await outbound.item(id) == before
-
-
-async def test_what_has_its_content_by_now_stays(
-    run: Command, outbound: Outbound, queue_api: httpx.AsyncClient, tmp_path: Path
-) -> None:
-    sent, waiting = old_record(customerEmail=outbound.to("take")), old_record()
-    file = written(tmp_path / "old.json", [sent, waiting])
-    report = result_of(await run(file, "--sender", SENDER, "-o", "json"))
-    id = uuid_of(sent["id"])
-    given = await queue_api.put(
-        f"/queue/messages/{id}/content", json=outbound.message("take", sender=SENDER)
-    )
-    assert given.status_code == 200, given.text
-    item = await outbound.ended(id)
-    assert item.status == "delivered"
-
-    changed = written(tmp_path / "changed.json", [sent | {"priority": 1}])
-    again = result_of(await run(changed, "-o", "json"))
-    assert again["counts"]["kept"] == 1
-    assert again["kept"][0]["id"] == str(id)
-
-    back = await run("--rollback", report["migration"], "--out", tmp_path / "back.json")
-    assert "1 removed, 0 restored, 1 kept; 2 records given back" in back.stdout
-    assert f"{id} (delivered) stays" in back.stderr
-    assert json.loads((tmp_path / "back.json").read_text()) == [sent, waiting]
-    assert await outbound.item(id) == item
+    assert await messages.item(id) == before
 
 
 async def test_a_killed_import_goes_on_where_it_was(
-    run: Command, environment: Path, queue_api: httpx.AsyncClient, tmp_path: Path
+    run: Command, api: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     old = records(2_500)
     file = written(tmp_path / "killed.json", old)
@@ -275,7 +209,7 @@ async def test_a_killed_import_goes_on_where_it_was(
 
     async def has_begun() -> bool:
         nonlocal migration
-        latest = (await queue_api.get(MIGRATIONS, params={"limit": 1})).json()["items"]
+        latest = (await api.get(MIGRATIONS, params={"limit": 1})).json()["items"]
         migration = latest[0] if latest else {}
         return migration.get("source") == file.name and migration["done"] > 0
 
@@ -284,7 +218,7 @@ async def test_a_killed_import_goes_on_where_it_was(
     finally:
         process.kill()
         await process.wait()
-    broken = (await queue_api.get(f"{MIGRATIONS}/{migration['id']}")).json()
+    broken = (await api.get(f"{MIGRATIONS}/{migration['id']}")).json()
     assert broken["status"] == "running"
     assert 0 < broken["done"] == broken["counts"]["imported"] < len(old)
 
@@ -308,93 +242,78 @@ async def test_a_killed_import_goes_on_where_it_was(
 # --- Over HTTP, which needs no command
 
 
-async def test_batches_over_http_are_taken_once_and_in_order(queue_api: httpx.AsyncClient) -> None:
+async def test_batches_over_http_are_taken_once_and_in_order(api: httpx.AsyncClient) -> None:
     old = records(4)
-    begun = await queue_api.post(MIGRATIONS, json={"records": old[:2], "last": False})
+    begun = await api.post(MIGRATIONS, json={"records": old[:2], "last": False})
     assert begun.status_code == 201, begun.text
     id = begun.json()["migration"]["id"]
     path = f"{MIGRATIONS}/{id}/records"
-    early = await queue_api.post(path, json={"records": old[3:], "offset": 3, "last": True})
+    early = await api.post(path, json={"records": old[3:], "offset": 3, "last": True})
     assert early.status_code == 409
     assert early.json()["detail"] == "Record 3 of the input is the next one."
     last = {"records": old[1:], "offset": 1, "last": True}
-    answers = await asyncio.gather(*(queue_api.post(path, json=last) for _ in range(5)))
+    answers = await asyncio.gather(*(api.post(path, json=last) for _ in range(5)))
     assert [answer.status_code for answer in answers] == [200] * 5
-    report = (await queue_api.get(f"{MIGRATIONS}/{id}")).json()
+    report = (await api.get(f"{MIGRATIONS}/{id}")).json()
     assert (report["status"], report["done"]) == ("complete", 4)
     assert report["counts"]["imported"] == 4
     pages = [
-        (await queue_api.get(path, params={"limit": 3, "cursor": cursor})).json()
-        for cursor in (-1, 2)
+        (await api.get(path, params={"limit": 3, "cursor": cursor})).json() for cursor in (-1, 2)
     ]
     assert [page["next_cursor"] for page in pages] == [2, None]
     assert [one["record"] for page in pages for one in page["items"]] == old
-    backs = [(await queue_api.post(f"{MIGRATIONS}/{id}/rollback")).json() for _ in range(2)]
+    backs = [(await api.post(f"{MIGRATIONS}/{id}/rollback")).json() for _ in range(2)]
     assert [back["removed"] for back in backs] == [4, 0]
-    late = await queue_api.post(path, json={"records": [old_record()], "offset": 4, "last": True})
+    late = await api.post(path, json={"records": [old_record()], "offset": 4, "last": True})
     assert late.status_code == 409
     assert "rolled back" in late.json()["detail"]
 
 
-async def test_one_wrong_record_over_http_keeps_all_out(queue_api: httpx.AsyncClient) -> None:
+async def test_one_wrong_record_over_http_keeps_all_out(api: httpx.AsyncClient) -> None:
     good, wrong = old_record(), old_record(status="lost")
-    answer = await queue_api.post(MIGRATIONS, json={"records": [good, wrong]})
+    answer = await api.post(MIGRATIONS, json={"records": [good, wrong]})
     assert answer.status_code == 422
     [error] = answer.json()["errors"]
     assert (error["position"], error["field"], error["id"]) == (1, "status", wrong["id"])
-    assert await status_of(queue_api, good) is None
-
-
-async def test_an_id_of_another_message_is_left_to_it(
-    outbound: Outbound, queue_api: httpx.AsyncClient
-) -> None:
-    id = await outbound.submit()
-    item = await outbound.ended(id)
-    record = old_record(id=str(id))
-    took = (await queue_api.post(MIGRATIONS, json={"records": [record]})).json()
-    assert took["counts"]["kept"] == 1
-    assert "did not come from the old queue" in took["kept"][0]["reason"]
-    assert await outbound.item(id) == item
+    assert await status_of(api, good) is None
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [("GET", ""), ("GET", "/records"), ("POST", "/rollback"), ("DELETE", "")],
 )
-async def test_a_migration_that_is_none(
-    queue_api: httpx.AsyncClient, method: str, path: str
-) -> None:
+async def test_a_migration_that_is_none(api: httpx.AsyncClient, method: str, path: str) -> None:
     unknown = f"{MIGRATIONS}/7e2a44d4-8df5-4b45-9d52-6c1c5a3a0001{path}"
-    answer = await queue_api.request(method, unknown)
+    answer = await api.request(method, unknown)
     assert answer.status_code == 404
     assert answer.json()["detail"] == "There is no such migration."
 
 
-async def test_migrations_are_the_operators(queue_api: httpx.AsyncClient) -> None:
+async def test_migrations_are_the_operators(api: httpx.AsyncClient) -> None:
     nobody = {"Authorization": "Bearer nobody"}
-    assert (await queue_api.get(MIGRATIONS, headers=nobody)).status_code == 401
+    assert (await api.get(MIGRATIONS, headers=nobody)).status_code == 401
 
 
 async def test_old_records_are_forgotten_and_messages_stay(
-    run: Command, queue_api: httpx.AsyncClient, tmp_path: Path
+    run: Command, api: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     record = old_record()
-    begun = await queue_api.post(MIGRATIONS, json={"records": [record], "last": False})
+    begun = await api.post(MIGRATIONS, json={"records": [record], "last": False})
     id = begun.json()["migration"]["id"]
     early = await run("--forget", id)
     assert early.exit_code == 4
     assert "running" in early.stderr
     end = {"records": [], "offset": 1, "last": True}
-    await queue_api.post(f"{MIGRATIONS}/{id}/records", json=end)
+    await api.post(f"{MIGRATIONS}/{id}/records", json=end)
     done = await run("--forget", id)
     assert done.exit_code == 0, done.output
     assert (await run("--rollback", id)).exit_code == 3
-    assert (await queue_api.get(f"{MIGRATIONS}/{id}/records")).status_code == 404
-    assert await status_of(queue_api, record) == "suspended"
+    assert (await api.get(f"{MIGRATIONS}/{id}/records")).status_code == 404
+    assert await status_of(api, record) == "suspended"
 
 
 NAUGHTY = [
-    "", " ", "\\u0000", "\u202eeman", "e\u0301", "😀" * 50, "\uffff", "<script>", 
+    "", " ", "\\u0000", "\u202eeman", "e\u0301", "😀" * 50, "\uffff", "<script>",
     "'; DROP TABLE x;--",
     "line\r\nbreak\ttab", "\x7f\x1b[31m", "%s %(x)s :name", '"quoted" \\ and \\"',
 ]  # fmt: skip

@@ -1,14 +1,16 @@
-"""`/queue/legacy`, and tenants that don't have the new model yet."""
+"""`/queue/legacy`, tenants that don't have the new model yet, and what was imported and sent."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 from house import TOKEN, House, bridge_on
-from legacy_world import old_record
+from legacy_world import MIGRATIONS, SENDER, Command, command_of, old_record, result_of, written
 from outbound_world import Outbound
 
 from mailroom.models.outbound.legacy_records import uuid_of
@@ -36,6 +38,11 @@ async def half(outbound_house: House) -> AsyncIterator[httpx.AsyncClient]:
     """Half of the tenants have the new model."""
     async for http in bridge_of(outbound_house, QueueModel(legacy=True, percentage=50)):
         yield http
+
+
+@pytest.fixture
+def run(queue_api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    return command_of(queue_api, monkeypatch, tmp_path)
 
 
 async def test_it_is_not_there_unless_the_flag_says_so(queue_api: httpx.AsyncClient) -> None:
@@ -182,3 +189,41 @@ async def test_tenants_outside_the_rollout_submit_in_the_old_shape_only(
     [sent] = partly.json()["accepted"]
     assert (await outbound.ended(sent)).status == "delivered"
     assert len(outbound.house.sink.mails[outbound.to("take")]) == 1
+
+
+async def test_what_has_its_content_by_now_stays(
+    run: Command, outbound: Outbound, queue_api: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    sent, waiting = old_record(customerEmail=outbound.to("take")), old_record()
+    file = written(tmp_path / "old.json", [sent, waiting])
+    report = result_of(await run(file, "--sender", SENDER, "-o", "json"))
+    id = uuid_of(sent["id"])
+    given = await queue_api.put(
+        f"/queue/messages/{id}/content", json=outbound.message("take", sender=SENDER)
+    )
+    assert given.status_code == 200, given.text
+    item = await outbound.ended(id)
+    assert item.status == "delivered"
+
+    changed = written(tmp_path / "changed.json", [sent | {"priority": 1}])
+    again = result_of(await run(changed, "-o", "json"))
+    assert again["counts"]["kept"] == 1
+    assert again["kept"][0]["id"] == str(id)
+
+    back = await run("--rollback", report["migration"], "--out", tmp_path / "back.json")
+    assert "1 removed, 0 restored, 1 kept; 2 records given back" in back.stdout
+    assert f"{id} (delivered) stays" in back.stderr
+    assert json.loads((tmp_path / "back.json").read_text()) == [sent, waiting]
+    assert await outbound.item(id) == item
+
+
+async def test_an_id_of_another_message_is_left_to_it(
+    outbound: Outbound, queue_api: httpx.AsyncClient
+) -> None:
+    id = await outbound.submit()
+    item = await outbound.ended(id)
+    record = old_record(id=str(id))
+    took = (await queue_api.post(MIGRATIONS, json={"records": [record]})).json()
+    assert took["counts"]["kept"] == 1
+    assert "did not come from the old queue" in took["kept"][0]["reason"]
+    assert await outbound.item(id) == item
