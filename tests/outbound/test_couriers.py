@@ -235,6 +235,13 @@ async def test_what_is_larger_than_the_server_takes_is_not_begun() -> None:
     assert server.envelopes == []
 
 
+@pytest.mark.parametrize("size", ["SIZE", "SIZE 0", "SIZE ten", "SIZE " + "9" * 5_000])
+async def test_a_size_that_is_no_limit(size: str) -> None:
+    async with running(Told(answers={"EHLO": f"250-told\n250 {size}"})) as server:
+        await send(courier(server.port))
+    assert len(server.mails) == 1
+
+
 # Connections
 
 

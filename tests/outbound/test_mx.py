@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -419,7 +418,3 @@ def test_literals(domain: str, address: str | None) -> None:
 )
 def test_public_addresses(address: str, public: bool) -> None:
     assert may_be_sent_to(address_of(address), allow_private=False) is public
-
-
-def test_a_deadline_is_for_all_servers_together() -> None:
-    assert OutboundSection(deadline="90s").deadline == timedelta(seconds=90)

@@ -180,6 +180,7 @@ def test_the_first_policy_that_fits(tmp_path: Path) -> None:
             "tls",
         ),
         ({"port": 0}, "port"),
+        ({"deadline": "11m"}, "more than 0 and 10m at most"),
     ],
 )
 def test_what_cannot_be_meant_is_named(given: dict[str, Any], said: str) -> None:

@@ -5,7 +5,7 @@ import re
 from aiosmtplib import SMTP, SMTPResponse
 from aiosmtplib.errors import SMTPResponseException
 
-from mailroom.adapters.smtp.exchange import COMMAND_SECONDS
+from mailroom.adapters.smtp.exchange import COMMAND_SECONDS, announced_limit
 from mailroom.models.attached import size_words
 from mailroom.models.outbound.domains import ascii_domain
 from mailroom.models.outbound.hosts import is_domain, literal
@@ -55,10 +55,9 @@ def _expect(answer: SMTPResponse, *codes: int) -> None:
 
 
 def _check_size(smtp: SMTP, name: str, size: int) -> None:
-    """RFC 1870 §6.1: the server said what it takes; "SIZE" and "SIZE 0" name no limit."""
-    most = smtp.esmtp_extensions.get("size", "")
-    if most.isdecimal() and 0 < int(most[:20]) < size:
+    most = announced_limit(smtp)
+    if most and most < size:
         raise Refused(
-            f"5.3.4 {name} takes {size_words(int(most))} at most, and the message has "
+            f"5.3.4 {name} takes {size_words(most)} at most, and the message has "
             f"{size_words(size)}."
         )

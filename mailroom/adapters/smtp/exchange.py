@@ -26,6 +26,12 @@ REFUSAL_CLASSES = (4, 5)
 LONGEST_ANSWER = 500
 
 
+def announced_limit(smtp: SMTP) -> int | None:
+    """RFC 1870 §6.1: what the server said that it takes; "SIZE" and "SIZE 0" name no limit."""
+    most = smtp.esmtp_extensions.get("size", "")[:20]
+    return (int(most) or None) if most.isdecimal() else None
+
+
 async def send_body(
     smtp: SMTP,
     data: bytes,

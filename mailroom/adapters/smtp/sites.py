@@ -95,7 +95,7 @@ class MxSites:
         try:
             exchanges = await self._dns.exchanges(name)
         except NoSuchName as error:
-            raise Refused(f"5.1.2 The domain {name} does not exist.") from error
+            raise Refused(f"5.1.2 There is no such domain: {name}.") from error
         if not exchanges:
             return Site(name, (name,), policy)  # its own address is its mail server's
         if all(exchange.null for exchange in exchanges):

@@ -11,7 +11,13 @@ from aiosmtplib import SMTP, SMTPException
 from aiosmtplib.errors import SMTPResponseException
 
 from mailroom.adapters.smtp.connections import Connections, Link
-from mailroom.adapters.smtp.exchange import COMMAND_SECONDS, DOT_SECONDS, readable, send_body
+from mailroom.adapters.smtp.exchange import (
+    COMMAND_SECONDS,
+    DOT_SECONDS,
+    announced_limit,
+    readable,
+    send_body,
+)
 from mailroom.models.attached import size_words
 from mailroom.ports import Permanent, Transient
 
@@ -108,12 +114,11 @@ class SmtpMailer:
         return smtp
 
     def _check_size(self, smtp: SMTP, size: int) -> None:
-        """RFC 1870 §6.1: the server said in its greeting what it takes; nothing larger is begun."""
-        most = smtp.esmtp_extensions.get("size", "")
-        # "SIZE" and "SIZE 0" name no limit.
-        if most.isdecimal() and 0 < int(most) < size:
+        """Nothing larger than the server takes is begun."""
+        most = announced_limit(smtp)
+        if most and most < size:
             raise Permanent(
-                f"{self._name} takes {size_words(int(most))} at most, and the reply has "
+                f"{self._name} takes {size_words(most)} at most, and the reply has "
                 f"{size_words(size)}. If it carries attachments, 1 sends it without them."
             )
 

@@ -11,7 +11,14 @@ from mailroom.models.outbound.bounces import BounceRule
 from mailroom.models.outbound.dkim import DkimSection
 from mailroom.models.outbound.health import HealthSection
 from mailroom.models.outbound.item import DEFAULT_MAX_ATTEMPTS, Attempts
-from mailroom.models.outbound.routing import HostName, Nameserver, Port, TlsPolicy, TlsSection
+from mailroom.models.outbound.routing import (
+    Deadline,
+    HostName,
+    Nameserver,
+    Port,
+    TlsPolicy,
+    TlsSection,
+)
 from mailroom.models.outbound.suppression import SuppressedAddress
 from mailroom.models.patterns import matches
 
@@ -38,7 +45,7 @@ class OutboundSection(Frozen):
     expires_after: Duration = timedelta(days=5)
     connections: int = Field(default=10, ge=1, le=1_000, description="to one destination at once")
     throttle_rate: ThrottleRate = Field(default=6_000, description="of a queue without its own")
-    bounce_domain: str | None = Field(
+    bounce_domain: HostName | None = Field(
         default=None, description="where bounces are to go: VERP addresses at this domain"
     )
     bounces: tuple[BounceRule, ...] = Field(
@@ -52,7 +59,7 @@ class OutboundSection(Frozen):
     allow_private: bool = Field(
         default=False, description="whether the DNS may send mail to loopback and intranets"
     )
-    deadline: Duration = Field(
+    deadline: Deadline = Field(
         default=timedelta(minutes=5), description="from connecting to the end of the message"
     )
     tls: tuple[TlsSection, ...] = ()

@@ -2,12 +2,14 @@
 
 import ipaddress
 import re
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from mailroom.models.base import Frozen
+from mailroom.models.durations import Length, within
 
 DNS_PORT = 53
 
@@ -67,4 +69,6 @@ def _host_name(given: str) -> str:
 
 Nameserver = Annotated[str, AfterValidator(_checked)]
 HostName = Annotated[str, AfterValidator(_host_name)]
+# With the ten minutes that an answer to the dot may take, it is within the time of one attempt.
+Deadline = Annotated[Length, within(timedelta(minutes=10))]
 Port = Annotated[int, Field(ge=1, le=65_535)]
