@@ -183,7 +183,7 @@ _ABOUT_THE_ADDRESS = (
         *("bad destination system", "unrouteable mail domain", "non-existent host", "bad domain"),
         *("find any host named", "does not accept mail", "accepts no mail", "takes no mail"),
         *("domain doesn't exist", "domain isn't", "domain is not hosted", "invalid domain"),
-        *("host not found", "no mail server", "no such host", "domain unknown"),
+        *("host not found", "no such host", "domain unknown"),
         suppresses=True,
     ),
     _rule(
