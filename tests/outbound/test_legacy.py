@@ -11,6 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from legacy_world import APPENDIX_NEW, APPENDIX_OLD, old_record
 
+from mailroom.adapters.settings import Settings
+from mailroom.cli.rollout_check import rollout
 from mailroom.models.outbound.item import MessageQueueItem
 from mailroom.models.outbound.legacy import (
     COMPUTED,
@@ -393,6 +395,21 @@ def test_flags_are_words_or_percentages(word: str, percentage: float) -> None:
 def test_other_words_are_refused(word: str) -> None:
     with pytest.raises(ValueError, match="a percentage such as 10%"):
         percentage_of(word)
+
+
+@pytest.mark.parametrize(
+    ("known", "level"),
+    [
+        ({}, []),
+        ({"enable_legacy_queue_adapter": True}, ["ok"]),
+        ({"enable_email_queue_model": "10%", "enable_legacy_queue_adapter": True}, ["ok"]),
+        ({"enable_email_queue_model": "10%"}, ["warning"]),
+        ({"enable_email_queue_model": False}, ["warning"]),
+    ],
+)
+def test_doctor_sees_tenants_without_a_way(known: dict[str, Any], level: list[str]) -> None:
+    settings = Settings.model_validate(known)
+    assert [one.level for one in rollout(settings)] == level
 
 
 def test_a_refusal_names_both_flags() -> None:

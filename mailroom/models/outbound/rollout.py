@@ -16,6 +16,10 @@ class QueueModel(Frozen):
     legacy: bool = False
     sender: str | None = None
 
+    @property
+    def everybody(self) -> bool:
+        return self.percentage >= ALL
+
     def refusal(self, tenant_id: str | None) -> str | None:
         """Why a tenant can't submit messages of the new model; None if it can."""
         if has_new_model(tenant_id, self.percentage):
