@@ -66,10 +66,11 @@ class DeliverMessage:
             return endings.unknown(request, str(error))
         except Refused as error:
             found = classify(error.response, str(error), self.rules)
-            return endings.refused(request, str(error), error.response, found)
+            ended = endings.refused(request, str(error), error.response, found)
+            return ended.model_copy(update={"of_domain": error.of_domain})
         except Deferred as error:
             found = classify(error.response, str(error), self.rules)
-            return endings.deferred(
+            ended = endings.deferred(
                 request,
                 claim,
                 str(error),
@@ -80,6 +81,7 @@ class DeliverMessage:
                 now=activity.info().started_time,
                 retry_after=error.retry_after,
             )
+            return ended.model_copy(update={"of_domain": error.of_domain})
 
     async def not_begun(self, request: DeliverInput) -> None:
         """Raises `SendUnknown` where a worker died between the dot and the answer."""

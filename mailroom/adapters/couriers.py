@@ -79,7 +79,7 @@ class NoRoute:
     async def deliver(
         self, parcel: Parcel, data: bytes, before_dot: Callable[[], Awaitable[None]]
     ) -> Taken:
-        raise Deferred(NO_ROUTE)
+        raise Deferred(NO_ROUTE, of_domain=False)
 
 
 class SmtpWhenNeeded:

@@ -15,15 +15,18 @@ from mailroom.ports import Permanent, Transient
 
 class Refused(Permanent):
     """A server will not have this message, now or later; `response` is what it said, if it was a
-    server that refused."""
+    server that refused. `of_domain`: it says something of the recipient's domain."""
 
-    def __init__(self, sentence: str, response: SmtpResponse | None = None) -> None:
+    def __init__(
+        self, sentence: str, response: SmtpResponse | None = None, *, of_domain: bool = True
+    ) -> None:
         super().__init__(sentence)
         self.response = response
+        self.of_domain = of_domain
 
 
 class Deferred(Transient):
-    """A server can't have it now, or none could be reached."""
+    """A server can't have it now, or none could be reached. `of_domain` as of `Refused`."""
 
     def __init__(
         self,
@@ -31,9 +34,11 @@ class Deferred(Transient):
         response: SmtpResponse | None = None,
         *,
         retry_after: timedelta | None = None,
+        of_domain: bool = True,
     ) -> None:
         super().__init__(sentence, retry_after=retry_after)
         self.response = response
+        self.of_domain = of_domain
 
 
 class Busy(Exception):

@@ -17,7 +17,7 @@ from conftest import CONFIG
 from house import TOKEN, House, address_of, bridge_on, house_on, settings_for
 from kumo_world import Injection, Kumo, feedback, kumo_running, out_of_band, post_log, record
 from outbound_world import Outbound
-from sqlalchemy import URL
+from sqlalchemy import URL, text
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 from world import Gateway, Sink, eventually
 
@@ -311,6 +311,32 @@ async def test_what_its_policy_says(outbound: Outbound, kumo: Kumo) -> None:
     assert item.next_attempt_at is not None
     await outbound.tell(later, "cancel")
     assert kumo.to(outbound.to("kumo-550")) == []
+
+
+async def test_that_kumomta_takes_nothing_is_no_fault_of_the_recipients_domain(
+    outbound: Outbound, kumo: Kumo, hook: httpx.AsyncClient
+) -> None:
+    domain = f"{outbound.marker}.example"
+
+    async def submit(name: str) -> UUID:
+        return await outbound.submit(recipient=f"{name}@{domain}", queue_name=outbound.marker)
+
+    later = await submit("kumo-http-503")
+    await outbound.reached(later, "deferred")
+    await outbound.tell(later, "cancel")
+    await outbound.ended(await submit("kumo-550"))
+    assert await outcomes(outbound.house, domain) == []
+    taken = await submit("take")
+    await outbound.reached(taken, "in_delivery")
+    [injected] = kumo.to(f"take@{domain}")
+    await post_log(hook, record("TransientFailure", injected, 451), record("Delivery", injected))
+    assert await outcomes(outbound.house, domain) == ["deferred", "delivered"]
+
+
+async def outcomes(house: House, domain: str) -> list[str]:
+    kinds = text("SELECT kind FROM delivery_outcomes WHERE domain = :domain ORDER BY id")
+    async with house.adapters.engines.write.connect() as connection:
+        return list(await connection.scalars(kinds, {"domain": domain}))
 
 
 # --- The webhook

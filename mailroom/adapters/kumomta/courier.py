@@ -15,7 +15,7 @@ from mailroom.adapters.kumomta.injection import injection, outcome
 from mailroom.adapters.kumomta.server import KumoServer
 from mailroom.models.outbound.parcel import Parcel, Taken
 from mailroom.ports import SendUnknown
-from mailroom.ports.outbound import Busy, Deferred
+from mailroom.ports.outbound import Busy, Deferred, Refused
 
 CONNECT_SECONDS = 10.0
 # KumoMTA answers when the message is in its spool; under load it lets clients wait.
@@ -43,10 +43,15 @@ class KumoCourier:
     async def deliver(
         self, parcel: Parcel, data: bytes, before_dot: Callable[[], Awaitable[None]]
     ) -> Taken:
-        body = _Body(injection(parcel, data, self._server), before_dot)
-        async with self._one_of_few():
-            answer = await self._post(body)
-        return outcome(answer, whole=body.whole)
+        try:
+            body = _Body(injection(parcel, data, self._server), before_dot)
+            async with self._one_of_few():
+                answer = await self._post(body)
+            return outcome(answer, whole=body.whole)
+        except (Refused, Deferred) as error:
+            # What KumoMTA has to say, and that it is down, is nobody's fault at the recipient's.
+            error.of_domain = False
+            raise
 
     async def _post(self, body: "_Body") -> httpx.Response:
         try:

@@ -106,6 +106,8 @@ def _marked(attempted: Attempted) -> str | None:
 
 def _kind(attempted: Attempted) -> str | None:
     """What it says of the recipient's domain."""
+    if not attempted.of_domain:
+        return None
     match attempted.status:
         case S.DELIVERED | S.DEFERRED:
             return attempted.status.value

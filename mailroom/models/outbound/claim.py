@@ -47,3 +47,4 @@ class Attempted(Frozen):
     relayed: bool = False
     suppress: str | None = Field(default=None, description="why its recipient gets no more mail")
     suppressed: bool = Field(default=False, description="it was no attempt: nobody was asked")
+    of_domain: bool = Field(default=True, description="a result of the recipient's domain")
