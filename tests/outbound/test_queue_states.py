@@ -265,6 +265,18 @@ async def test_a_suspension_whose_workflow_never_began_ends_all_the_same(
     assert (await released(office, domain)).state is S.ACTIVE
 
 
+async def test_a_release_that_fails_half_way_is_finished(office: Office, domain: str) -> None:
+    await office.say(domain, S.SUSPENDED)
+    messages = await office.submit(domain, count=4)
+    await office.held(messages)
+    office.wakes.lost = 2
+    await office.say(domain, S.ACTIVE)
+    await office.arrived(messages)
+    assert office.wakes.lost == 0
+    assert (await released(office, domain)).state is S.ACTIVE
+    assert office.postman.delivered[domain] == 4
+
+
 @dataclass
 class Bell:
     """Wakes messages; the `broken`th time it fails, once."""
