@@ -284,6 +284,27 @@ async def test_a_worker_that_is_killed_while_kumomta_takes_it_hands_it_over_once
     assert (await outbound.item(id)).status is S.DELIVERED
 
 
+async def test_a_log_that_is_faster_than_the_answer(
+    outbound: Outbound, kumo: Kumo, hook: httpx.AsyncClient
+) -> None:
+    kumo.hurry.clear()
+    id, recipient = await outbound.submit("kumo-slow"), outbound.to("kumo-slow")
+
+    async def there() -> bool:
+        return recipient in kumo.seen
+
+    await eventually(there)
+    asked = [{"email": recipient, "metadata": {"mailroom_id": str(id)}}]
+    known = {"envelope_sender": "news@company.com", "recipients": asked, "content": ""}
+    injected = Injection.model_validate(known)
+    await post_log(hook, record("Delivery", injected, num_attempts=1))
+    kumo.hurry.set()
+    item = await outbound.ended(id)
+    assert item.status is S.DELIVERED
+    assert kumo.seen.count(recipient) == 1
+    assert (await outbound.events(id))[-1] == "delivered"
+
+
 async def once(kumo: Kumo, recipient: str) -> Injection:
     async def taken() -> bool:
         return bool(kumo.to(recipient))
