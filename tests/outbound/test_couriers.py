@@ -297,7 +297,10 @@ async def test_an_old_connection_is_left_between_two_messages(
     assert server.connections == 2
 
 
-async def test_no_more_connections_than_may_be_and_no_more_that_wait() -> None:
+async def test_no_more_connections_than_may_be_and_no_more_that_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 60)
     async with running(Told(go_on=asyncio.Event())) as server:
         way = courier(server.port, connections=3)
         tasks = [asyncio.create_task(send(way)) for _ in range(10)]
@@ -367,9 +370,9 @@ async def test_the_answer_to_the_dot_may_take_longer_than_the_deadline() -> None
 
         async def overdue() -> None:
             assert server.go_on is not None
-            asyncio.get_running_loop().call_later(0.6, server.go_on.set)
+            asyncio.get_running_loop().call_later(1.2, server.go_on.set)
 
-        way = courier(server.port, deadline="300ms")
+        way = courier(server.port, deadline="1s")
         await way.deliver(parcel(), MAIL, Marker(overdue))
     assert len(server.mails) == 1
 

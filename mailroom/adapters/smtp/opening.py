@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from aiosmtplib import SMTP, SMTPException
 from aiosmtplib.errors import SMTPAuthenticationError, SMTPHeloError, SMTPResponseException
@@ -46,11 +47,7 @@ class Terms:
 class Opener:
     def __init__(self, verifying: ssl.SSLContext | None = None) -> None:
         """Certificates are verified by the system's authorities, or as `verifying` says."""
-        # Loading the authorities takes 10 ms of CPU: once.
-        self._verifying = verifying or ssl.create_default_context()
-        self._trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._trusting.check_hostname = False
-        self._trusting.verify_mode = ssl.CERT_NONE
+        self._given = verifying
 
     async def open(self, server: Server, terms: Terms) -> Link:
         """Waits for an envelope. Raises `NoTls`, `NoLogin`, `Loop` and what aiosmtplib does."""
@@ -71,8 +68,22 @@ class Opener:
             raise
         return Link(smtp, server.name)
 
+    def _context(self, policy: TlsPolicy) -> ssl.SSLContext:
+        return self._verifying if policy is TlsPolicy.VERIFIED else self._trusting
+
+    @cached_property
+    def _verifying(self) -> ssl.SSLContext:
+        # Loading the authorities takes 10 ms of CPU: once, and where they are asked.
+        return self._given or ssl.create_default_context()
+
+    @cached_property
+    def _trusting(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+
     def _client(self, server: Server, terms: Terms) -> SMTP:
-        verified = terms.policy is TlsPolicy.VERIFIED
         return SMTP(
             hostname=server.address,
             port=server.port,
@@ -80,7 +91,7 @@ class Opener:
             timeout=CONNECT_SECONDS,
             use_tls=terms.implicit,
             start_tls=False,
-            tls_context=self._verifying if verified else self._trusting,
+            tls_context=self._context(terms.policy),
         )
 
     async def _begin(self, smtp: SMTP, server: Server, terms: Terms) -> None:
