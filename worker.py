@@ -45,7 +45,8 @@ from mailroom.adapters import schedules, temporal, twilio
 from mailroom.adapters.beads import BeadsCommand
 from mailroom.adapters.blobs import ObstoreBlobs
 from mailroom.adapters.command_hook import CommandHook, run_hooks
-from mailroom.adapters.couriers import courier_of
+from mailroom.adapters.couriers import MX, courier_of, route_of
+from mailroom.adapters.delivery_rate import keep_rate
 from mailroom.adapters.drafters import drafter_of, drafts_by_ai, fallback_of
 from mailroom.adapters.email_monitor import EmailMonitor
 from mailroom.adapters.executions import TemporalExecutions
@@ -449,6 +450,11 @@ async def keep_watches(adapters: Adapters, settings: Settings) -> None:
     await watch_mailboxes(adapters.client, mailboxes_of(settings, adapters.owners.values()))
 
 
+async def keep_rates(adapters: Adapters) -> bool:
+    """No queue leaves faster than mailroom.toml says. False: this server keeps no rates."""
+    return await keep_rate(adapters.client, DELIVERY_TASK_QUEUE, adapters.outbound.throttle_rate)
+
+
 async def keep_schedules(client: Client, settings: Settings) -> None:
     """What is done every so often is as the settings say; what an operator paused stays so."""
     every = timedelta(seconds=settings.poll_interval)
@@ -522,9 +528,17 @@ def _delivery_worker(adapters: Adapters, settings: Settings) -> Worker:
         task_queue=DELIVERY_TASK_QUEUE,
         activities=[deliver.deliver_message],
         interceptors=[Heartbeats(), StoreOutages()],
-        max_concurrent_activities=CONCURRENT_DELIVERIES,
+        max_concurrent_activities=_deliveries(adapters, settings),
         graceful_shutdown_timeout=GRACEFUL_STOP,
     )
+
+
+def _deliveries(adapters: Adapters, settings: Settings) -> int:
+    """At once. Where all go to one server, as many as it has connections, and as many behind them:
+    the others wait where Temporal puts them in order, by priority and queue."""
+    if route_of(settings) == MX:
+        return CONCURRENT_DELIVERIES
+    return 2 * adapters.outbound.connections
 
 
 def _mail_worker(adapters: Adapters, settings: Settings) -> Worker:

@@ -28,7 +28,7 @@ from mailroom.local.servers import (
     temporal_server,
 )
 from mailroom.local.toolchain import temporal_cli
-from worker import Adapters, connected, keep_schedules, keep_watches, worker
+from worker import Adapters, connected, keep_rates, keep_schedules, keep_watches, worker
 from workflows.search_attributes import ALL
 
 # Reserved for fiction (North American Numbering Plan); texts to it go to the browser.
@@ -74,6 +74,7 @@ async def stack(settings: Settings, *, samples: bool) -> AsyncIterator[Running]:
         )
         await temporal.add_search_attributes(adapters.client, ALL)
         await keep_schedules(adapters.client, settings)
+        await keep_rates(adapters)
         await on_exit.enter_async_context(worker(adapters, settings))
         await keep_watches(adapters, settings)
         smtp = await edges(

@@ -23,7 +23,7 @@ from mailroom.adapters.spool.place import only_daemon
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Secrets
 from mailroom.local import inbound, secrets, serving
-from worker import connected, database_url, keep_schedules, keep_watches
+from worker import connected, database_url, keep_rates, keep_schedules, keep_watches
 from worker import worker as worker_of
 from workflows.search_attributes import ALL
 
@@ -42,6 +42,7 @@ async def working(settings: Settings) -> AsyncIterator[None]:
     await check_store(database)
     async with connected(settings, database, secrets.derived(token, "links")) as adapters:
         await keep_schedules(adapters.client, settings)
+        await keep_rates(adapters)
         async with worker_of(adapters, settings):
             await keep_watches(adapters, settings)
             yield
