@@ -45,8 +45,20 @@ def records_in(file: Path) -> Iterator[Found]:
     if not file.is_file():
         raise Failure(f"{file} is no file.")
     if file.suffix.lower() == ".csv":
-        return _csv(file)
-    return _array(file) if _begins(file) == b"[" else _lines(file)
+        found = _csv(file)
+    else:
+        found = _array(file) if _begins(file) == b"[" else _lines(file)
+    return map(_sendable, found)
+
+
+def _sendable(found: Found) -> Found:
+    """Python reads more than JSON has (RFC 8259 §6, §8.2)."""
+    try:
+        json.dumps(found.value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        problem = "it has half of a surrogate pair, NaN or Infinity, or too many levels"
+        return Found(found.source, problem=problem)
+    return found
 
 
 def _begins(file: Path) -> bytes:

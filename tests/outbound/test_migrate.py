@@ -338,6 +338,28 @@ async def test_naughty_words_come_back_letter_by_letter(
     assert [json.dumps(one) for one in back["records"]] == [json.dumps(one) for one in old]
 
 
+async def test_what_no_json_can_say_is_reported_with_its_line(run: Command, tmp_path: Path) -> None:
+    file = written(tmp_path / "old.jsonl", [old_record()])
+    with file.open("a") as target:
+        target.write('{"id": "\\ud800"}\n{"id": NaN}\n')
+        target.write(f"{'[' * 5_000}{']' * 5_000}\n")
+    report = result_of(await run(file, "--dry-run", "-o", "json"))
+    assert report["counts"]["imported"] == 1
+    assert {(one["source"], one["message"][:7]) for one in report["problems"]} == {
+        ("line 2", "it has "), ("line 3", "it has "), ("line 4", "it is n"),
+    }  # fmt: skip
+
+
+async def test_a_request_that_no_json_can_say_is_refused(api: httpx.AsyncClient) -> None:
+    for record in (b'{"id": "\\ud800", "\\udfff": 1}', b'{"priority": NaN}', b"[" * 3_000):
+        content = b'{"records": [' + record + b"]}"
+        answer = await api.post(
+            f"{MIGRATIONS}/check", content=content, headers={"content-type": "application/json"}
+        )
+        assert answer.status_code in (200, 400, 422), answer.text
+        assert answer.status_code != 200 or answer.json()["counts"]["refused"] == 1
+
+
 async def test_one_way_at_a_time(run: Command, tmp_path: Path) -> None:
     assert (await run()).exit_code == 2
     assert (await run(tmp_path / "old.json", "--status")).exit_code == 2

@@ -15,6 +15,7 @@ ID_LENGTH, NAME_LENGTH = 200, 100
 """Of names, as in the table of seed 004, section 6."""
 MOST_MINUTES = 10 * 366 * 24 * 60
 FIRST_YEAR, LAST_YEAR = 1970, 2999
+SHOWN = 200
 _COMMON = ".com"
 
 
@@ -49,6 +50,11 @@ def checked(item: QueueItem) -> QueueItem:
     if problems := list(_problems(item)):
         raise BadRecord(problems)
     return item
+
+
+def shown(text: str) -> str:
+    """What strangers wrote, so that it can be shown."""
+    return text[:SHOWN].encode(errors="replace").decode()
 
 
 # A check and an import ask for each address three times.
@@ -135,4 +141,5 @@ def _of_pydantic(error: object) -> FieldProblem:
         said = "it is missing"
     elif error["type"] == "extra_forbidden":
         said = "the old queue has no such field"
-    return FieldProblem(field=str(error["loc"][0]), message=said[:1].lower() + said[1:])
+    field = shown(str(error["loc"][0])) if error["loc"] else ""
+    return FieldProblem(field=field, message=said[:1].lower() + said[1:])

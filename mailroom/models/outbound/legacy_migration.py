@@ -9,7 +9,6 @@ from mailroom.models.base import Frozen
 from mailroom.models.outbound.item import MessageQueueItem
 from mailroom.models.outbound.legacy import QueueItem
 from mailroom.models.outbound.legacy_check import FieldProblem
-from mailroom.models.outbound.legacy_records import uuid_of
 from mailroom.models.outbound.words import MessageQueueStatus
 
 
@@ -38,12 +37,9 @@ class Record(Frozen):
     """A record that is in order. `value` is the JSON object as it came."""
 
     position: int
+    id: UUID = Field(description="of the message")
     item: QueueItem
     value: JsonValue
-
-    @property
-    def id(self) -> UUID:
-        return uuid_of(self.item.id)
 
 
 class Existing(Frozen):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from mailroom.models.outbound.legacy_check import BadRecord, FieldProblem, read_record
+from mailroom.models.outbound.legacy_check import BadRecord, FieldProblem, read_record, shown
 from mailroom.models.outbound.legacy_migration import (
     Batch,
     Became,
@@ -15,7 +15,7 @@ from mailroom.models.outbound.legacy_migration import (
     Record,
     RecordProblem,
 )
-from mailroom.models.outbound.legacy_records import as_text, record_of
+from mailroom.models.outbound.legacy_records import as_text, record_of, uuid_of
 
 
 def read_all(values: list[JsonValue], offset: int) -> tuple[list[Record], list[RecordProblem]]:
@@ -25,10 +25,11 @@ def read_all(values: list[JsonValue], offset: int) -> tuple[list[Record], list[R
     problems: list[RecordProblem] = []
     for position, value in enumerate(values, offset):
         try:
-            record = Record(position=position, item=read_record(value), value=value)
+            item = read_record(value)
         except BadRecord as error:
             problems += [of_record(one, position, value) for one in error.problems]
             continue
+        record = Record(position=position, id=uuid_of(item.id), item=item, value=value)
         first = good.setdefault(record.id, record)
         if first is not record:
             problems.append(same_id(record, first.position))
@@ -46,8 +47,12 @@ def same_id(record: Record, position: int) -> RecordProblem:
 
 def of_record(problem: FieldProblem, position: int, value: JsonValue) -> RecordProblem:
     old_id = value.get("id") if isinstance(value, dict) else None
-    shown = old_id[:200] if isinstance(old_id, str) else None
-    return RecordProblem(position=position, id=shown, **problem.model_dump())
+    return RecordProblem(
+        position=position,
+        id=shown(old_id) if isinstance(old_id, str) else None,
+        field=problem.field,
+        message=problem.message,
+    )
 
 
 def became_of(record: Record, existing: Existing | None) -> Became:
