@@ -1,11 +1,10 @@
-"""Gives a draft that may have been sent a new code, so that only a new answer decides."""
+"""Gives a draft that was sent, or may have been, a new code: only a new answer decides."""
 
 from dataclasses import dataclass
 
 from temporalio import activity
 
 from mailroom.models.email_reply import AskAgainInput, Draft
-from mailroom.models.names import REASON_SEND_UNKNOWN
 from mailroom.models.rows import Change, Columns, NewDraft
 from mailroom.models.states import MailState, Stage
 from mailroom.ports import Blobs, EmailStore
@@ -31,7 +30,7 @@ class AskAgain:
                 step=request.step,
                 done=True,
                 states=(MailState.FAILED,),
-                columns=Columns(reason=REASON_SEND_UNKNOWN, failed_stage=Stage.REPLY),
+                columns=Columns(reason=request.reason, failed_stage=Stage.REPLY),
             ),
         )
         return draft.model_copy(update={"attachments": request.draft.attachments})

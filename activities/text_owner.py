@@ -131,14 +131,19 @@ def about(request: TextOwnerInput) -> str:
     match request.notice:
         case Notice.REMINDER:
             return sms_notices.reminder_text(mail.sender, mail.subject, code)
+        case Notice.BOUNCED:
+            return sms_notices.bounced_text(mail.sender, request.error or "", code)
         case Notice.SEND_UNKNOWN:
             return sms_notices.unknown_text(mail.sender, code)
         case Notice.DELEGATED:
             return sms_notices.delegated_text(mail.sender, mail.subject, request.delegate or "")
-        case _ if request.stage is None or request.stage == "reply":
-            return sms_notices.send_failed_text(mail.sender)
-        case _:
-            return sms_notices.stage_failed_text(request.stage, mail.sender)
+    return _failed(request)
+
+
+def _failed(request: TextOwnerInput) -> str:
+    if request.stage is None or request.stage == "reply":
+        return sms_notices.send_failed_text(request.mail.sender)
+    return sms_notices.stage_failed_text(request.stage, request.mail.sender)
 
 
 _ABOUT_MAIL = {

@@ -47,17 +47,16 @@ async def go() -> None:
     """A notice may arrive twice; it needs no marker."""
 
 
+_HEADLINES = {
+    Notice.SEND_UNKNOWN: "a reply may have been sent",
+    Notice.BOUNCED: "a reply came back",
+    Notice.EXPIRED: "a mail was left unanswered",
+    Notice.ARRIVED: "a mail came",
+    Notice.SUPERSEDED: "a draft was dropped",
+}
+
+
 def _headline(request: TextOwnerInput) -> str:
-    match request.notice:
-        case Notice.FAILED:
-            return f"{request.stage or 'a step'} failed"
-        case Notice.SEND_UNKNOWN:
-            return "a reply may have been sent"
-        case Notice.EXPIRED:
-            return "a mail was left unanswered"
-        case Notice.ARRIVED:
-            return "a mail came"
-        case Notice.SUPERSEDED:
-            return "a draft was dropped"
-        case _:
-            return "a draft waits for you"
+    if request.notice is Notice.FAILED:
+        return f"{request.stage or 'a step'} failed"
+    return _HEADLINES.get(request.notice, "a draft waits for you")

@@ -25,6 +25,7 @@ from mailroom.models.email_reply import (
     SupersededBy,
 )
 from mailroom.models.names import (
+    ASKED_AGAIN,
     REASON_BY_OPERATOR,
     REASON_BY_OWNER,
     REASON_NO_ANSWER,
@@ -69,6 +70,8 @@ class EmailReplyWorkflow:
             await self.telling.owners_hours()
             await self.telling.tell(Notice.ARRIVED)
             raise Ended(MailState.USER_IGNORED, mail.only_notify)
+        if mail.bounced:
+            return await self.send_again(mail.bounced)
         while True:
             draft = await self.draft()
             await self.text_owner(draft)
@@ -226,6 +229,12 @@ class EmailReplyWorkflow:
             **self.mail.policy(Stage.REPLY, f"revision {self.progress.draft.revision}"),
         )
 
+    async def send_again(self, bounced: str) -> None:
+        """Once the owner says so."""
+        if self.progress.failed_stage is None:
+            await self.stages.came_back(bounced)
+        await self.send()
+
     async def close(self, state: MailState, reason: str) -> None:
         if state is not self.progress.state:
             self.mail.enter(state)
@@ -254,7 +263,7 @@ class EmailReplyWorkflow:
     @workflow.signal(description="Go on from the stage that failed.")
     def retry(self) -> None:
         # A reply that may have been sent goes out again only by the owner's word.
-        if self.progress.failed_stage and self.progress.reason != REASON_SEND_UNKNOWN:
+        if self.progress.failed_stage and self.progress.reason not in ASKED_AGAIN:
             self.stages.retry_asked = True
 
     @workflow.signal(description="Stop waiting for the owner now.")

@@ -8,7 +8,12 @@ from temporalio.exceptions import ActivityError
 
 from activities.ask_again import AskAgain
 from mailroom.models.email_reply import AskAgainInput, Notice
-from mailroom.models.names import REASON_BY_OPERATOR, REASON_BY_OWNER, REASON_SEND_UNKNOWN
+from mailroom.models.names import (
+    REASON_BOUNCED,
+    REASON_BY_OPERATOR,
+    REASON_BY_OWNER,
+    REASON_SEND_UNKNOWN,
+)
 from mailroom.models.states import MailState, Stage
 from mailroom.models.words import Ignore
 from workflows import retry_policies
@@ -59,14 +64,29 @@ class Stages:
         self.mail.show()
         await self.telling.tell(Notice.SEND_UNKNOWN if unknown else Notice.FAILED)
 
+    async def came_back(self, why: str) -> None:
+        """A server took the reply, and reported later that it could not deliver it."""
+        progress = self.mail.progress
+        progress.error, progress.reason = why, REASON_BOUNCED
+        progress.failed_stage, progress.failed_at = Stage.REPLY, workflow.now()
+        await self.mail.record()
+        await self.ask_whether_to_send_again()
+        await self.telling.owners_hours()
+        await self.telling.tell(Notice.BOUNCED)
+
     async def ask_whether_to_send_again(self) -> None:
         """The same draft under a new code, so that an old `1` can't send it twice."""
         mail, progress = self.mail, self.mail.progress
         assert progress.draft is not None
         progress.draft = await workflow.execute_activity_method(
             AskAgain.ask_again,
-            AskAgainInput(mail=mail.ref, step=mail.next_step(), draft=progress.draft),
-            **retry_policies.of_record("may have been sent"),
+            AskAgainInput(
+                mail=mail.ref,
+                step=mail.next_step(),
+                draft=progress.draft,
+                reason=progress.reason or REASON_SEND_UNKNOWN,
+            ),
+            **retry_policies.of_record("send it again?"),
         )
         progress.wanted_revision = progress.texted_revision = progress.draft.revision
 

@@ -5,6 +5,7 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from mailroom.models.names import of_one_mail
 from mailroom.ports import Transient
 
 
@@ -17,16 +18,18 @@ class TemporalExecutions:
             latest = await self._latest(workflow_id)
             if latest and latest.status is WorkflowExecutionStatus.RUNNING:
                 return False
-            if latest:
-                await self._delete_up_to(latest)
+            await self.delete(workflow_id)
         except RPCError as error:
             raise Transient(f"Temporal refused: {error.message}") from error
         return True
 
     async def delete(self, workflow_id: str) -> int:
         """The latest run, though it runs, and those before it; how many. Raises `RPCError`."""
-        latest = await self._latest(workflow_id)
-        return await self._delete_up_to(latest) if latest else 0
+        number = 0
+        for each in of_one_mail(workflow_id):
+            if latest := await self._latest(each):
+                number += await self._delete_up_to(latest)
+        return number
 
     async def _latest(self, workflow_id: str) -> WorkflowExecutionDescription | None:
         try:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio.client import (
     Client,
@@ -26,12 +26,14 @@ from mailroom.models.email_reply import (
     EmailReplyInput,
     Outcome,
     OwnersWord,
+    Progress,
     ReplyOutcome,
     SayInput,
     SupersededBy,
 )
-from mailroom.models.names import MAIL_TASK_QUEUE
+from mailroom.models.names import MAIL_TASK_QUEUE, reopened_id
 from mailroom.models.receipts import LostText
+from mailroom.models.rows import SentReply
 from mailroom.models.states import MailState
 from mailroom.ports import Permanent
 from workflows.display import summary
@@ -123,6 +125,40 @@ class ReplyFlows:
     async def say(self, notice_id: str, notice: SayInput, within: timedelta) -> None:
         """Texts a sentence durably, once for each ID."""
         await self._once(OwnerNoticeWorkflow.run, notice, notice_id, "answer to a text", within)
+
+    async def reopen(
+        self, sent: SentReply, first_id: str, why: str, text_after: datetime | None
+    ) -> bool:
+        """The mail goes on in a workflow of its own, since its reply came back. False where
+        Temporal has forgotten the one that sent it."""
+        try:
+            async with answered(START_TIMEOUT):
+                mail = await self._input(sent.workflow_id)
+                draft = await self._reply(sent.workflow_id).query(EmailReplyWorkflow.current_draft)
+        except (NotRunning, NoAnswerYet):
+            return False
+        if draft is None:
+            return False
+        workflow_id = reopened_id(first_id, sent.reopened + 1)
+        revision = draft.revision
+        progress = Progress(
+            state=MailState.FAILED,
+            step=sent.step + 1,
+            draft=draft,
+            wanted_revision=revision,
+            texted_revision=revision,
+        )
+        reference = mail.mail.model_copy(update={"workflow_id": workflow_id})
+        known = {"mail": reference, "bounced": why, "carried": progress, "text_after": text_after}
+        await self.start(mail.model_copy(update=known))
+        return True
+
+    async def _input(self, workflow_id: str) -> EmailReplyInput:
+        events = self._client.get_workflow_handle(workflow_id).fetch_history_events(page_size=1)
+        begun = (await anext(events)).workflow_execution_started_event_attributes
+        [mail] = await self._client.data_converter.decode(begun.input.payloads, [EmailReplyInput])
+        assert isinstance(mail, EmailReplyInput)
+        return mail
 
     async def tell_bounced(self, notice: SayInput, after: timedelta | None) -> None:
         """Tells the owner durably, `after` some time, that a reply came back."""

@@ -11,14 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from mailroom.bridge.flows import NotRunning, ReplyFlows
 from mailroom.bridge.queue_returns import Returns
 from mailroom.models.arrival import Accepted, Arrival
-from mailroom.models.bounced_reply import bounced_reply
+from mailroom.models.bounced_reply import BouncedReply, bounced_reply
 from mailroom.models.email_reply import EmailReplyInput, MailRef, SayInput, SupersededBy
 from mailroom.models.mail import IncomingMail, read_mail
 from mailroom.models.names import bounced_reply_id, email_reply_id
 from mailroom.models.owner import Owner, may_text_at
 from mailroom.models.planning import planned, takes
 from mailroom.models.rows import OpenMail
-from mailroom.models.sms_notices import bounced_text
+from mailroom.models.sms_notices import returned_text
 from mailroom.models.triage import is_one_of, mailbox_forms
 from mailroom.ports import Blobs, EmailStore, Permanent
 
@@ -86,7 +86,7 @@ class Intake:
             arrival = rest
         mail, owners = await self.read(arrival)
         for owner in owners:
-            await self._tell_of_bounce(owner, arrival)
+            await self._reopen(owner, arrival)
         blob = await self._blobs.put(arrival.raw)
         accepted = [await self._begin(owner, mail, arrival, blob) for owner in owners]
         return accepted[0]
@@ -129,17 +129,27 @@ class Intake:
                 await self._supersede(each.workflow_id, by)
         return Accepted(reply.mail.workflow_id, mail.message_id, new)
 
-    async def _tell_of_bounce(self, owner: Owner, arrival: Arrival) -> None:
-        """The owner's reply came back. The report itself is listed as any that is not answered."""
+    async def _reopen(self, owner: Owner, arrival: Arrival) -> None:
+        """The owner's reply came back: its mail goes on. The report itself is listed as any that is
+        not answered."""
         now = datetime.now(UTC)
         bounced = bounced_reply(arrival.raw, owner.id, now)
-        if bounced is None or not owner.phone:
+        sent = await self._store.sent_reply(bounced.workflow_id) if bounced else None
+        if bounced is None or sent is None:
             return
-        text = bounced_text(bounced.recipient, bounced.why)
-        reference = bounced_reply_id(bounced.workflow_id)
         later = _later(may_text_at(owner, now, vip=False), now)
+        reopened = await self._flows.reopen(sent, bounced.workflow_id, bounced.why, later)
+        if not reopened and owner.phone:
+            await self._tell_of_bounce(owner, bounced, later - now if later else None)
+
+    async def _tell_of_bounce(
+        self, owner: Owner, bounced: BouncedReply, after: timedelta | None
+    ) -> None:
+        """Of a mail that was answered too long ago to go on."""
+        text = returned_text(bounced.recipient, bounced.why)
+        reference = bounced_reply_id(bounced.workflow_id)
         notice = SayInput(owner=owner.id, text=text, reference=reference)
-        await self._flows.tell_bounced(notice, later - now if later else None)
+        await self._flows.tell_bounced(notice, after)
 
     async def owner_answered(self, owner: str, message_id: str) -> None:
         """The owner answered this mail in another program: a draft for it is superseded."""

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from mailroom.adapters.postgres.views import WorkflowState
 from mailroom.models.email_reply import MAX_EDITS
-from mailroom.models.names import REASON_SEND_UNKNOWN
+from mailroom.models.names import ASKED_AGAIN, REASON_SEND_UNKNOWN
 from mailroom.models.states import MailState, Stage
 
 
@@ -30,7 +30,7 @@ def offers(row: WorkflowState) -> frozenset[Offer]:
         return _answers(row)
     if row.current_state is not MailState.FAILED:
         return _NONE
-    if row.reason == REASON_SEND_UNKNOWN:
+    if row.reason in ASKED_AGAIN:
         return frozenset({Offer.SEND, Offer.IGNORE})
     if row.failed_stage is Stage.SMS:
         return _answers(row) | {Offer.RETRY}

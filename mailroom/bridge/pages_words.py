@@ -6,7 +6,12 @@ from enum import StrEnum
 
 from mailroom.adapters.postgres.views import TimelineEntry, WorkflowState
 from mailroom.models.base import Frozen
-from mailroom.models.names import REASON_BY_OPERATOR, REASON_BY_OWNER, REASON_SEND_UNKNOWN
+from mailroom.models.names import (
+    REASON_BOUNCED,
+    REASON_BY_OPERATOR,
+    REASON_BY_OWNER,
+    REASON_SEND_UNKNOWN,
+)
 from mailroom.models.states import MailState, Stage
 
 
@@ -84,6 +89,8 @@ _SAID_BY_OTHERS = {
 def state_words(row: WorkflowState) -> str:
     if row.current_state is _S.FAILED and row.reason == REASON_SEND_UNKNOWN:
         return "may have been sent"
+    if row.current_state is _S.FAILED and row.reason == REASON_BOUNCED:
+        return "reply came back"
     if row.current_state is _S.USER_APPROVED and row.send_at:
         return "sent later"
     if row.current_state is _S.AWAITING_USER and row.snoozed_until:
@@ -194,6 +201,8 @@ def _failed(entry: TimelineEntry) -> str:
     known = entry.detail
     if known.get("reason") == REASON_SEND_UNKNOWN:
         return "The connection was lost while sending: the reply may have been sent."
+    if known.get("reason") == REASON_BOUNCED:
+        return "The reply came back: the recipient's server could not deliver it."
     if known.get("stage"):
         return _FAILED[Stage(known["stage"])]
     return f"You are asked whether to send it again (code {known.get('code')})."

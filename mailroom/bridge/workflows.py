@@ -19,7 +19,7 @@ from mailroom.bridge.problems import Problem
 from mailroom.bridge.reception import Kept
 from mailroom.models.arrival import Arrival
 from mailroom.models.email_reply import Outcome, OwnersWord, Verdict
-from mailroom.models.names import REASON_SEND_UNKNOWN
+from mailroom.models.names import ASKED_AGAIN, REASON_BOUNCED
 from mailroom.models.receipts import TextStatus
 from mailroom.models.states import MailState
 
@@ -112,10 +112,11 @@ async def retry(message_id: str, the: The, who: Who) -> Done:
     row = await the_mail(the, who, message_id)
     if row.current_state is not MailState.FAILED:
         raise Problem(HTTPStatus.CONFLICT, f"Nothing failed: this mail is {row.current_state}.")
-    if row.reason == REASON_SEND_UNKNOWN:
+    if row.reason in ASKED_AGAIN:
+        what = "came back" if row.reason == REASON_BOUNCED else "may have been sent"
         raise Problem(
             HTTPStatus.CONFLICT,
-            "The reply may have been sent. Decide 1 to send it again, or 3 to leave it.",
+            f"The reply {what}. Decide 1 to send it again, or 3 to leave it.",
         )
     await _running(the, the.flows.retry(row.workflow_id), row)
     return Done(detail=f"The stage {row.failed_stage} is tried again.")

@@ -16,7 +16,7 @@ from mailroom.models.email_reply import (
     Progress,
     Verdict,
 )
-from mailroom.models.names import REASON_SEND_UNKNOWN
+from mailroom.models.names import ASKED_AGAIN, REASON_BOUNCED, REASON_SEND_UNKNOWN
 from mailroom.models.states import Stage, is_final
 from mailroom.models.when import in_words
 from mailroom.models.words import (
@@ -62,8 +62,8 @@ def _with_attachments(
         if names:
             raise NotAttached("Only a reply that is sent (1) can carry attachments.")
         return command
-    if progress.reason == REASON_SEND_UNKNOWN and (files or names):
-        raise NotAttached("The reply may have been sent as it is: 1 sends it again, 3 leaves it.")
+    if progress.reason in ASKED_AGAIN and (files or names):
+        raise NotAttached("The reply was sent as it is, perhaps: 1 sends it again, 3 leaves it.")
     found = named(files, draft.attachments) if files else ()
     chosen = checked(tuple(dict.fromkeys((*found, *names))), draft.attachments)
     return command.model_copy(update={"attach": chosen or _kept(progress)})
@@ -71,7 +71,7 @@ def _with_attachments(
 
 def _kept(progress: Progress) -> tuple[str, ...]:
     earlier = progress.approved.command if progress.approved else None
-    again = progress.failed_stage is None or progress.reason == REASON_SEND_UNKNOWN
+    again = progress.failed_stage is None or progress.reason in ASKED_AGAIN
     return earlier.attach if isinstance(earlier, Approve) and again else ()
 
 
@@ -119,10 +119,12 @@ def _is_older(code: str | None, revision: int | None, progress: Progress) -> boo
 def _after_failed_send(command: Decision, progress: Progress) -> str | None:
     if isinstance(command, Ignore):
         return None
-    if command == Approve() and progress.reason == REASON_SEND_UNKNOWN:
+    if command == Approve() and progress.reason in ASKED_AGAIN:
         return None
     if progress.reason == REASON_SEND_UNKNOWN:
         return "The reply may have been sent: 1 sends it again, 3 leaves it."
+    if progress.reason == REASON_BOUNCED:
+        return "The reply came back: 1 sends it again, 3 leaves it."
     if isinstance(command, Approve) and not command.later and _attached(progress):
         # What was too large for the server is sent without, or with something else.
         return None
@@ -157,7 +159,7 @@ def _verb(command: Decision) -> str:
 
 
 def _accepted(command: Decision, progress: Progress) -> Outcome:
-    again = progress.reason == REASON_SEND_UNKNOWN
+    again = progress.reason in ASKED_AGAIN
     return _outcome(progress, Verdict.ACCEPTED, _what_follows(command, again=again))
 
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from mailroom.models.attached import Attachment
 from mailroom.models.base import Frozen
+from mailroom.models.names import REASON_SEND_UNKNOWN
 from mailroom.models.states import MailState, Stage
 from mailroom.models.words import Decision
 
@@ -85,6 +86,7 @@ class EmailReplyInput(Frozen):
     send_after: timedelta | None = Field(default=None, description="approved replies wait so long")
     delegate: str | None = Field(default=None, description="owner asked in their place")
     delegate_after: timedelta | None = None
+    bounced: str | None = Field(default=None, description="why the reply came back")
     carried: Progress | None = None
 
 
@@ -121,6 +123,7 @@ class Notice(StrEnum):
     EXPIRED = "expired"
     FAILED = "failed"
     SEND_UNKNOWN = "send_unknown"
+    BOUNCED = "bounced"
 
 
 class TextOwnerInput(Frozen):
@@ -197,6 +200,7 @@ class AskAgainInput(Frozen):
     mail: MailRef
     step: int
     draft: Draft
+    reason: str = REASON_SEND_UNKNOWN
 
 
 class ReplyOutcome(Frozen):

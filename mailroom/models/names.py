@@ -19,6 +19,9 @@ QUEUE_HEALTH = "queue-health"
 """Schedule that scores domains, and opens and closes their circuits."""
 
 REASON_SEND_UNKNOWN = "send_unknown"
+REASON_BOUNCED = "bounced"
+ASKED_AGAIN = (REASON_SEND_UNKNOWN, REASON_BOUNCED)
+"""A reply has left, perhaps in vain: only the owner's word sends it again."""
 REASON_BY_OWNER = "by owner"
 REASON_SUPERSEDED = "superseded"
 REASON_LATER_MAIL = "superseded by a later mail"
@@ -29,6 +32,19 @@ REASON_BY_OPERATOR = "timed out by hand"
 def email_reply_id(account: str, message_id: str) -> str:
     """Workflow ID of one mail. Hashed: IDs are never encrypted and addresses are personal."""
     return f"email-reply/{_short_hash(account, message_id)}"
+
+
+def reopened_id(workflow_id: str, number: int) -> str:
+    """Of the workflow in which a mail goes on whose reply came back for the first time, the second,
+    ..."""
+    return f"{workflow_id}/bounce/{number}"
+
+
+def of_one_mail(workflow_id: str) -> list[str]:
+    """The workflows of a mail up to this one: where its reply came back there are several."""
+    first, _, number = workflow_id.partition("/bounce/")
+    later = range(1, int(number or 0) + 1)
+    return [first, *(reopened_id(first, each) for each in later)]
 
 
 def owner_notice_id(number: str, inbound_id: str) -> str:

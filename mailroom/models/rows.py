@@ -82,6 +82,15 @@ class OpenMail(Frozen):
     superseded: bool = Field(description="by a later mail that took it in")
 
 
+class SentReply(Frozen):
+    """A mail that was answered: in which workflow, the how many-th of its reopenings, and the last
+    step that is written down."""
+
+    workflow_id: str
+    reopened: int
+    step: int
+
+
 class NewDraft(Frozen):
     revision: int
     blob: str

@@ -54,10 +54,17 @@ def stage_failed_text(stage: Stage, sender: str) -> str:
     return _FAILED[stage].replace("{}", who) + " It waits for a retry; see the page."
 
 
-def bounced_text(recipient: str, why: str) -> str:
-    """After a server that took the reply reported that it could not deliver it (RFC 3464)."""
+def returned_text(recipient: str, why: str) -> str:
+    """Of a reply that was sent so long ago that nothing can be done about it here."""
     who = bare_or_quoted(quotable(recipient), 60)
     return f"Your reply to {who} came back. {why}"
+
+
+def bounced_text(sender: str, why: str, code: str) -> str:
+    """After a server that took the reply reported that it could not deliver it (RFC 3464)."""
+    who = bare_or_quoted(quotable(sender), 40)
+    said = short(quotable(why), 60).rstrip(".")
+    return f"The reply to {who} came back: {said}. 1=Send again 3=Leave {code}"
 
 
 def unknown_text(sender: str, code: str) -> str:

@@ -21,7 +21,15 @@ from mailroom.models.email_reply import Draft, MailRef
 from mailroom.models.mailbox import Cursor, Folder, Found, Mailbox, Reading
 from mailroom.models.poll import StatusReport, TakenMail
 from mailroom.models.retention import DueMail, Kept
-from mailroom.models.rows import Change, Marker, NewDraft, OpenMail, SendOutcome, SentText
+from mailroom.models.rows import (
+    Change,
+    Marker,
+    NewDraft,
+    OpenMail,
+    SendOutcome,
+    SentReply,
+    SentText,
+)
 from mailroom.models.states import ProcessedStatus
 from mailroom.models.templates import Drafted, DraftRequest, EarlierMail, OwnersEdit
 
@@ -242,6 +250,9 @@ class EmailStore(Protocol):
     async def enter_draft(self, draft: NewDraft, *changes: Change) -> Draft:
         """The draft with its code, and the changes that made it; older drafts lose theirs. The
         same revision again gives the same code."""
+
+    async def sent_reply(self, workflow_id: str) -> SentReply | None:
+        """Where the mail of this workflow stands; None unless its reply counts as sent."""
 
     async def reply_blob(self, mail: MailRef) -> str | None:
         """The reply's bytes if they were built before."""

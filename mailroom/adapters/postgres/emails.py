@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from mailroom.adapters.postgres.texts import KEEP
 from mailroom.models.codes import code_for
 from mailroom.models.email_reply import EXCERPT, Draft, MailRef
-from mailroom.models.names import REASON_LATER_MAIL
-from mailroom.models.rows import Change, NewDraft, OpenMail
+from mailroom.models.names import REASON_LATER_MAIL, reopened_id
+from mailroom.models.rows import Change, NewDraft, OpenMail, SentReply
 from mailroom.models.states import MailState, is_final, processed_status
+
+MOST_REOPENED = 20
 
 
 class PostgresEmails:
@@ -45,6 +47,17 @@ class PostgresEmails:
         async with self._engine.connect() as connection:
             rows = await connection.execute(_UNANSWERED, values | {"final": _FINAL})
             return [OpenMail.model_validate(dict(row)) for row in rows.mappings()]
+
+    async def sent_reply(self, workflow_id: str) -> SentReply | None:
+        """Its workflow may be a later one, of a reply that came back before."""
+        ids = [workflow_id, *(reopened_id(workflow_id, n + 1) for n in range(MOST_REOPENED))]
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(_SENT_REPLY, {"ids": ids})).first()
+        if row is None:
+            return None
+        return SentReply(
+            workflow_id=row.workflow_id, reopened=ids.index(row.workflow_id), step=row.step // 2
+        )
 
     async def reply_blob(self, mail: MailRef) -> str | None:
         async with self._engine.connect() as connection:
@@ -94,6 +107,11 @@ _UNANSWERED = text("""
     ORDER BY p.received_at
 """)
 
+_SENT_REPLY = text("""
+    SELECT workflow_id, step FROM workflow_state
+    WHERE workflow_id = ANY(:ids) AND current_state = 'reply_sent'
+""")
+
 # What was handed over first is what every later sending hands over.
 _REPLY_BLOB = text("""
     SELECT coalesce(m.blob, s.reply_blob)
@@ -108,7 +126,8 @@ _ENTER = """
         VALUES (:owner, :message_id, :workflow_id, :subject, :sender,
                 :received_at, :blob, :status, CASE WHEN :processed THEN now() END, :step)
         ON CONFLICT (owner, message_id) DO UPDATE
-        SET status = excluded.status, processed_at = excluded.processed_at, step = excluded.step
+        SET status = excluded.status, processed_at = excluded.processed_at, step = excluded.step,
+            workflow_id = excluded.workflow_id
         WHERE p.step <= excluded.step
     ), entered AS (
         INSERT INTO workflow_state AS s (owner, message_id, workflow_id, email_subject,
@@ -118,7 +137,7 @@ _ENTER = """
         ON CONFLICT (owner, message_id) DO UPDATE
         SET current_state = excluded.current_state,
             previous_state = coalesce(excluded.previous_state, s.current_state),
-            step = excluded.step, updated_at = now(){changes}
+            step = excluded.step, workflow_id = excluded.workflow_id, updated_at = now(){changes}
         WHERE s.step <= excluded.step
         RETURNING owner, message_id
     ), lines AS (
