@@ -12,7 +12,6 @@ import structlog
 from mailroom.adapters.links import SignedLinks
 from mailroom.bridge.queue_reports import Reports
 from mailroom.models.arrival import Accepted, Arrival
-from mailroom.models.mail import read_mail
 from mailroom.models.names import outbound_id
 from mailroom.models.outbound.report import Report
 from mailroom.models.outbound.returned_mail import ReturnedMail, may_be_returned, read_returned
@@ -55,13 +54,13 @@ class Returns:
     async def _for_message(self, arrival: Arrival, id: UUID) -> Accepted:
         """What came to the bounce address of a message is about that, whatever it says."""
         found = await self._read(arrival, id)
-        if found and found.reports:
+        assert found is not None, "what comes to a bounce address says something"
+        if found.reports:
             new = [await self.reports.take(report) for report in found.reports]
-            return _accepted(arrival, id, new=any(new))
-        note = (found.note if found else None) or "A mail that nobody understands."
-        if not await self.reports.note(id, _key(arrival, id), note):
+            return Accepted(outbound_id(id), found.message_id, any(new))
+        if not await self._note(found, id):
             log.warning("a mail came back about a message that is gone", message=str(id))
-        return _accepted(arrival, id, new=True)
+        return Accepted(outbound_id(id), found.message_id, new=True)
 
     async def _for_owner(self, arrival: Arrival) -> Accepted | None:
         if not may_be_returned(arrival.raw):
@@ -69,19 +68,21 @@ class Returns:
         found = await self._read(arrival)
         if found is None:
             return None
-        if found.id and await self.reports.note(
-            found.id, _key(arrival, found.id), found.note or ""
-        ):
-            return _accepted(arrival, found.id, new=True)
-        taken = [await self._known(arrival, report) for report in found.reports]
+        if found.id and await self._note(found, found.id):
+            return Accepted(outbound_id(found.id), found.message_id, new=True)
+        taken = [await self._known(found, report) for report in found.reports]
         return next(filter(None, taken), None)
 
-    async def _known(self, arrival: Arrival, report: Report) -> Accepted | None:
+    async def _known(self, found: ReturnedMail, report: Report) -> Accepted | None:
         message = await self.reports.about(report)
         if message is None:
             return None
-        new = await self.reports.take(report)
-        return _accepted(arrival, message, new=new)
+        return Accepted(outbound_id(message), found.message_id, await self.reports.take(report))
+
+    async def _note(self, found: ReturnedMail, id: UUID) -> bool:
+        own = f"{found.message_id}\0{id}".encode("utf-8", "replace")
+        key = f"note/{hashlib.sha256(own).hexdigest()[:40]}"
+        return await self.reports.note(id, key, found.note or "")
 
     async def _read(self, arrival: Arrival, id: UUID | None = None) -> ReturnedMail | None:
         """In a thread: what strangers write may take a second to parse."""
@@ -91,13 +92,3 @@ class Returns:
 
     def _bounced(self, address: str) -> UUID | None:
         return self.message_of(address)
-
-
-def _accepted(arrival: Arrival, id: UUID, *, new: bool) -> Accepted:
-    return Accepted(outbound_id(id), read_mail(arrival.raw).message_id, new)
-
-
-def _key(arrival: Arrival, id: UUID) -> str:
-    """The same for a mail that comes twice."""
-    own = f"{read_mail(arrival.raw).message_id}\0{id}".encode("utf-8", "replace")
-    return f"note/{hashlib.sha256(own).hexdigest()[:40]}"

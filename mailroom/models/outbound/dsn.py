@@ -3,12 +3,12 @@
 import re
 from email.message import Message
 from enum import StrEnum
-from itertools import islice
 
 from mailroom.models.base import Frozen
 from mailroom.models.outbound.returned import Returned, address_in, field, parts_of, returned
 
 MOST_RECIPIENTS = 100
+FIRST = 3
 
 
 class Action(StrEnum):
@@ -44,10 +44,12 @@ def read_dsn(mail: Message) -> Dsn | None:
     blocks = [
         block for part in parts_of(mail, "message/delivery-status") for block in _blocks(part)
     ]
-    recipients = tuple(islice(filter(None, map(_recipient, blocks)), MOST_RECIPIENTS))
+    recipients = tuple(filter(None, map(_recipient, blocks[: MOST_RECIPIENTS + FIRST])))
     if not recipients:
         return None
-    envelope = next(filter(None, (field(block, "original-envelope-id") for block in blocks)), None)
+    # It is in the first one, which is about the message (RFC 3464 §2.2).
+    first = (field(block, "original-envelope-id") for block in blocks[:FIRST])
+    envelope = next(filter(None, first), None)
     return Dsn(envelope_id=envelope, returned=returned(mail), recipients=recipients)
 
 

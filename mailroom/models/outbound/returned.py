@@ -1,5 +1,6 @@
 """What a report says of the message that it is about: the headers that it returns (RFC 3462 §2)."""
 
+import hashlib
 from collections.abc import Iterator
 from email import message_from_string
 from email.message import Message
@@ -41,6 +42,12 @@ def returned(mail: Message) -> Returned:
                 parent = _message_id(headers, "in-reply-to")
                 return Returned(message_id=own, in_reply_to=parent, sender=sender)
     return Returned()
+
+
+def own_id(mail: Message, raw: bytes) -> str:
+    """The Message-ID of the report itself; of one without, one that follows from its bytes."""
+    derived = f"<{hashlib.sha256(raw).hexdigest()[:32]}@mailroom.invalid>"
+    return _message_id(mail, "message-id") or derived
 
 
 def _message_id(headers: Message, name: str) -> str | None:

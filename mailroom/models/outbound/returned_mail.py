@@ -15,6 +15,7 @@ from mailroom.models.outbound.dsn import Action, Dsn, DsnRecipient, read_dsn
 from mailroom.models.outbound.loose_bounces import LooseBounce, Unreadable, read_loose
 from mailroom.models.outbound.replies import reply_in
 from mailroom.models.outbound.report import Report, ReportKind, ReportSource
+from mailroom.models.outbound.returned import own_id
 
 # A message of ours has one recipient; a list that it was expanded to may report many.
 MOST_REPORTS = 20
@@ -30,8 +31,10 @@ _KINDS = {
 
 
 class ReturnedMail(Frozen):
-    """What it says; where that is nothing that moves the message `id`, `note` says what it is."""
+    """What it says; where that is nothing that moves the message `id`, `note` says what it is. The
+    mail itself is `message_id`."""
 
+    message_id: str
     reports: tuple[Report, ...] = ()
     note: str | None = None
     id: UUID | None = None
@@ -61,6 +64,7 @@ class _Reading:
         self._bounced = bounced
         self._id = id
         self._mail = parsed(raw)
+        self._own = own_id(self._mail, raw)
 
     def dsn(self) -> ReturnedMail | None:
         dsn = read_dsn(self._mail)
@@ -72,8 +76,8 @@ class _Reading:
         told = list(islice(_told(dsn, one=id is not None), MOST_REPORTS))
         if not told:
             actions = ", ".join(sorted({one.action for one in dsn.recipients}))
-            return ReturnedMail(note=f"A server says that it was {actions}.", id=id)
-        return ReturnedMail(reports=tuple(self._of_dsn(dsn, one, id) for one in told))
+            return self._note(f"A server says that it was {actions}.", id)
+        return self._reports(*(self._of_dsn(dsn, one, id) for one in told))
 
     def feedback(self) -> ReturnedMail | None:
         found = read_arf(self._mail)
@@ -83,18 +87,24 @@ class _Reading:
         if id is None and found.returned.message_id is None:
             return None
         if not found.is_complaint:
-            return ReturnedMail(note=f"Feedback that is no complaint: {found.kind}.", id=id)
-        return ReturnedMail(reports=(self._of_feedback(found, id),))
+            return self._note(f"Feedback that is no complaint: {found.kind}.", id)
+        return self._reports(self._of_feedback(found, id))
 
     def loose(self) -> ReturnedMail:
         try:
             found = read_loose(self._raw)
         except Unreadable as error:
-            return ReturnedMail(note=str(error), id=self._id)
+            return self._note(str(error), self._id)
         mail = read_mail(self._raw)
         if found is None:
-            return ReturnedMail(note=_described(mail), id=self._id)
-        return ReturnedMail(reports=(self._of_loose(found, mail),))
+            return self._note(_described(mail), self._id)
+        return self._reports(self._of_loose(found, mail))
+
+    def _reports(self, *reports: Report) -> ReturnedMail:
+        return ReturnedMail(message_id=self._own, reports=reports)
+
+    def _note(self, note: str, id: UUID | None) -> ReturnedMail:
+        return ReturnedMail(message_id=self._own, note=note, id=id)
 
     def _of_dsn(self, dsn: Dsn, told: DsnRecipient, id: UUID | None) -> Report:
         kind = _KINDS[told.action]
@@ -141,7 +151,7 @@ class _Reading:
 
     def _key(self, *parts: object) -> str:
         """The same for a mail that comes twice, as servers and spools send it."""
-        own = (read_mail(self._raw).message_id, *parts)
+        own = (self._own, *parts)
         digest = hashlib.sha256("\0".join(map(str, own)).encode("utf-8", "replace")).hexdigest()
         return f"mail/{digest[:40]}"
 
