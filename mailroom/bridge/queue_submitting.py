@@ -69,6 +69,12 @@ class Taken(BaseModel):
 
 class How(BaseModel):
     atomic: bool = Field(default=False, description="all of them, or none")
+    first: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000_000,
+        description="the place of the first, where one `Idempotency-Key` takes several requests",
+    )
 
 
 @router.post("/messages", status_code=HTTPStatus.ACCEPTED, openapi_extra=_BODY)
@@ -82,7 +88,7 @@ async def submit(
     """Takes one message, or up to 1,000 in `items`. What is accepted is durable. With an
     `Idempotency-Key` the same message again is the same message."""
     items = _items(body)
-    rejected, messages = _rolled_out(the, *_read(items, idempotency_key))
+    rejected, messages = _rolled_out(the, *_read(items, idempotency_key, how.first))
     if rejected and how.atomic:
         raise _all_refused(rejected)
     taken = await the.handover.on(
@@ -135,7 +141,7 @@ def _items(body: Batch) -> list[JsonValue]:
 
 
 def _read(
-    items: list[JsonValue], key: str | None
+    items: list[JsonValue], key: str | None, first: int
 ) -> tuple[list[Rejected], list[tuple[int, Submitted]]]:
     now = datetime.now(UTC)
     rejected: list[Rejected] = []
@@ -146,7 +152,7 @@ def _read(
         except ValidationError as error:
             rejected.append(_problem(index, error))
         else:
-            id = uuid5(NAMESPACE_URL, f"{key}/{index}") if key else uuid4()
+            id = uuid5(NAMESPACE_URL, f"{key}/{first + index}") if key else uuid4()
             messages.append((index, Submitted(id, new, now)))
     return rejected, messages
 
