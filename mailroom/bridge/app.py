@@ -41,6 +41,7 @@ from mailroom.bridge import (
 from mailroom.bridge.auth import Who
 from mailroom.bridge.context import Context
 from mailroom.bridge.forwarder import Forwarder
+from mailroom.bridge.openapi import described
 
 description = APIRouter(include_in_schema=False)
 
@@ -97,4 +98,4 @@ def create_app(context: Context, more: Sequence[APIRouter] = ()) -> FastAPI:
 
 @description.get("/openapi.json")
 async def openapi(request: Request, who: Who) -> JSONResponse:
-    return JSONResponse(request.app.openapi())
+    return JSONResponse(described(request.app))
