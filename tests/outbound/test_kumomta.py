@@ -87,7 +87,12 @@ async def handed_over(
     id = await outbound.submit(what, **more)
     item = await outbound.reached(id, "in_delivery", num_attempts=1)
     assert item.delivery_protocol is DeliveryProtocol.HTTP
-    assert (await outbound.progress(id)).relayed
+
+    async def relayed() -> bool:
+        return (await outbound.progress(id)).relayed
+
+    # The row comes first.
+    await eventually(relayed)
     [injected] = kumo.to(outbound.to(what))
     return id, injected
 
@@ -260,6 +265,7 @@ async def test_a_worker_that_is_killed_while_kumomta_takes_it_hands_it_over_once
     outbound: Outbound, kumo: Kumo, hook: httpx.AsyncClient
 ) -> None:
     """The step is run as a worker runs it; the first time it stops without a trace."""
+    kumo.hurry.clear()
     soon = datetime.now(UTC) + timedelta(days=300)
     id = await outbound.submit("kumo-slow", scheduled_at=soon.isoformat())
     request = DeliverInput(id=id, step=1, attempt=1)
