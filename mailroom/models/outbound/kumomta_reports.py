@@ -69,19 +69,22 @@ def report_of(
     feedback = record.feedback_report
     if kind is K.COMPLAINT:
         return _complaint(record, feedback, bounced_to) if feedback else None
-    id = _our_id(record.meta)
-    # The mail that brought an out-of-band bounce went to the envelope sender of ours.
-    id = id or (bounced_to(record.sender) if record.type == "OOB" else None)
-    message_id = _message_id(_header(record.headers, "message-id"))
-    if id is None and (message_id is None or record.type == "OOB"):
-        return None
+    if record.type == "OOB":
+        # The mail that brought it went to the envelope sender of ours; all else is a stranger's.
+        id, message_id = bounced_to(record.sender), None
+    else:
+        id, message_id = _our_id(record.meta), _message_id(_header(record.headers, "message-id"))
+    return _report(record, kind, id, message_id) if id or message_id else None
+
+
+def _report(record: LogRecord, kind: ReportKind, id: UUID | None, message_id: str | None) -> Report:
     by_operator = record.type == "AdminBounce"
     return Report(
         key=record.key,
         kind=kind,
         source=ReportSource.KUMOMTA,
         id=id,
-        message_id=message_id if record.type != "OOB" else None,
+        message_id=message_id,
         recipient=_address(record.recipient),
         at=record.at,
         reason=_by_operator(record) if by_operator else _reason(record, kind),
@@ -89,7 +92,7 @@ def report_of(
         suppresses=False if by_operator else _suppresses(record),
         # Nobody's server said anything about the recipient.
         response=None if by_operator else record.answer,
-        num_attempts=record.num_attempts if record.type != "OOB" else None,
+        num_attempts=None if record.type == "OOB" else record.num_attempts,
     )
 
 
