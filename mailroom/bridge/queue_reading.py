@@ -14,7 +14,7 @@ from mailroom.bridge.flows import NotRunning
 from mailroom.bridge.problems import Problem
 from mailroom.models.base import Frozen
 from mailroom.models.outbound.filters import DEFAULT_LIMIT, MOST
-from mailroom.models.outbound.item import MessagePriority
+from mailroom.models.outbound.item import MessagePriority, MessageQueueItem
 from mailroom.models.outbound.listing import (
     MessageFilter,
     MessagePage,
@@ -96,9 +96,17 @@ async def tell(
         item = await the.message_views.one(id)
         if item is None:
             raise _unknown() from error
-        raise Problem(
-            HTTPStatus.CONFLICT, f"The message is {item.status}; nothing changes that any more."
-        ) from error
+        # One that came from the old queue has no workflow before it has its content.
+        cancel = operation is QueueOperationType.CANCEL
+        if cancel and await the.legacy_queue.store.cancel(id, order.reason or None):
+            return
+        raise Problem(HTTPStatus.CONFLICT, _why_not(item)) from error
+
+
+def _why_not(item: MessageQueueItem) -> str:
+    if item.status is MessageQueueStatus.SUSPENDED:
+        return "The message has no content yet; PUT it to /queue/messages/{id}/content first."
+    return f"The message is {item.status}; nothing changes that any more."
 
 
 def _arguments(operation: QueueOperationType, order: OneOrder) -> list[str | int]:

@@ -140,6 +140,20 @@ async def test_without_content_it_can_be_cancelled_and_can_not_wait(
     assert (await legacy.patch(f"{LEGACY}/none", json={"status": "waiting"})).status_code == 404
 
 
+async def test_operators_cancel_what_has_no_content(
+    legacy: httpx.AsyncClient, outbound: Outbound
+) -> None:
+    record = old_record()
+    await legacy.post(LEGACY, json=record)
+    id = uuid_of(record["id"])
+    resumed = await legacy.post(f"/queue/messages/{id}/resume")
+    assert resumed.status_code == 409
+    assert "no content yet" in resumed.json()["detail"]
+    await outbound.tell(id, "cancel", reason="too old")
+    assert (await outbound.item(id)).last_bounce_reason == "too old"
+    assert (await outbound.item(id)).status == "cancelled"
+
+
 async def test_a_message_of_the_new_model_follows_the_old_words(
     legacy: httpx.AsyncClient, outbound: Outbound
 ) -> None:

@@ -57,7 +57,7 @@ class PostgresLegacyQueue:
         async with self._write.connect() as connection:
             return await connection.scalar(_PLACE, values) is not None
 
-    async def cancel(self, id: UUID, reason: str) -> bool:
+    async def cancel(self, id: UUID, reason: str | None) -> bool:
         """For a message without content, which has no workflow that could do it."""
         values = {"id": id, "reason": reason, **_LINE, "event": Event.CANCELLED.value}
         async with self._write.connect() as connection:
@@ -94,13 +94,14 @@ _PLACE = text(f"""
 _CANCEL = text("""
     WITH moved AS (
         UPDATE message_queue
-        SET status = 'cancelled', last_bounce_reason = :reason, step = step + 1,
-            updated_at = now()
+        SET status = 'cancelled', step = step + 1, updated_at = now(),
+            last_bounce_reason = coalesce(CAST(:reason AS text), last_bounce_reason)
         WHERE id = :id AND blob IS NULL AND status = 'suspended'
         RETURNING id, step
     ), told AS (
         INSERT INTO events (owner, message_id, step, type, detail)
-        SELECT :owner, id::text, step, :event, jsonb_build_object('reason', CAST(:reason AS text))
+        SELECT :owner, id::text, step, :event,
+               jsonb_strip_nulls(jsonb_build_object('reason', CAST(:reason AS text)))
         FROM moved
         ON CONFLICT DO NOTHING
     )
