@@ -293,7 +293,11 @@ class Zone(asyncio.DatagramProtocol):
             name = alias[0].removesuffix(".")
         if found := self.records.get((name, kind)):
             response.answer.append(dns.rrset.from_text(f"{name}.", self.ttl, "IN", kind, *found))
-        elif not any(known == name for known, _ in self.records):
+            return
+        # RFC 2308 §5: how long a no holds.
+        soa = f"ns.example. mail.example. 1 2 3 4 {self.ttl}"
+        response.authority.append(dns.rrset.from_text(f"{name}.", self.ttl, "IN", "SOA", soa))
+        if not any(known == name for known, _ in self.records):
             response.set_rcode(dns.rcode.NXDOMAIN)
 
 

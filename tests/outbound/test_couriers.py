@@ -286,6 +286,20 @@ async def test_an_idle_connection_is_left_politely(monkeypatch: pytest.MonkeyPat
     assert server.verbs[-1] == "QUIT"
 
 
+async def test_a_connection_that_is_used_again_is_idle_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.05)
+    async with running(Told()) as server:
+        way = courier(server.port)
+        await send(way)
+        monkeypatch.setattr(connections, "IDLE_SECONDS", 60)
+        await send(way)
+        await asyncio.sleep(0.1)  # till after the end of the first idleness
+        await send(way)
+    assert (server.connections, len(server.mails)) == (1, 3)
+
+
 async def test_an_old_connection_is_left_between_two_messages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -310,7 +310,7 @@ async def test_answers_are_kept_as_long_as_they_say(world: World) -> None:
 
 
 async def test_no_answer_is_kept_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lifetime of 68 years, and a no without one."""
+    """A yes and a no for 68 years."""
     world.zone.ttl = (1 << 31) - 1
     world.zone.mx("example.com", "10 mx1.example.com.")
     world.zone.host("alone.example", "192.0.2.1")
