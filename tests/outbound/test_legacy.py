@@ -226,6 +226,23 @@ def test_an_id_that_is_no_uuid_gets_the_same_one_each_time() -> None:
     assert legacy_view(message, NOW).id == "Q-17"
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"legacy": {}, "notes": 5, "customer_name": ["x"]},
+        {"legacy": {"id": "another"}},
+        {"legacy": {"id": 7}},
+        {"legacy": "text"},
+    ],
+)
+def test_metadata_of_strangers_is_no_old_record(metadata: dict[str, Any]) -> None:
+    message = new_message(metadata=metadata)
+    assert record_of(message) is None
+    assert legacy_view(message, NOW).model_copy(update={"id": str(message.id)}) == legacy_view(
+        new_message(metadata=None), NOW
+    )
+
+
 def test_an_address_beyond_ascii_goes_to_its_domain_in_ascii() -> None:
     message = message_of(read_record(old_record(customerEmail="ann@Bücher.example")), SENDER)
     assert (message.recipient, message.domain) == (

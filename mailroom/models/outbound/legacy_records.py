@@ -83,7 +83,11 @@ def without_content(message: MessageQueueItem) -> MessageQueueItem:
 def record_of(message: MessageQueueItem) -> dict[str, JsonValue] | None:
     """The old record that a message was made of; None of one that did not come from there."""
     kept = (message.metadata or {}).get("legacy")
-    return kept if isinstance(kept, dict) else None
+    if not isinstance(kept, dict):
+        return None
+    # Whoever submits a message may give it any metadata.
+    old_id = kept.get("id")
+    return kept if isinstance(old_id, str) and uuid_of(old_id) == message.id else None
 
 
 def actual_wait_minutes(message: MessageQueueItem) -> float | None:
