@@ -8,6 +8,7 @@ from random import uniform
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.heartbeats import note
 from mailroom.models.outbound import endings
 from mailroom.models.outbound.bounces import BounceRule, classify
 from mailroom.models.outbound.claim import Attempted, Claim
@@ -48,7 +49,7 @@ class DeliverMessage:
         if claim.parcel is None:
             return _stands(claim)
         ended = await self.tried(request, claim, claim.parcel)
-        activity.heartbeat(ended)
+        note(ended)
         return await self.written(ended)
 
     async def tried(self, request: DeliverInput, claim: Claim, parcel: Parcel) -> Attempted:

@@ -1,6 +1,7 @@
 """Signs of life, so that the end of a worker shows long before a step's time is over."""
 
 import asyncio
+from contextvars import ContextVar
 from typing import Any
 
 from temporalio import activity
@@ -11,6 +12,14 @@ from temporalio.worker import (
 )
 
 SECONDS_BETWEEN_BEATS = 5
+_noted: ContextVar[list[object]] = ContextVar("noted")
+
+
+def note(detail: object) -> None:
+    """What another try of this step is to know (`heartbeat_details`). Beats repeat it: each takes
+    the place of the one before."""
+    _noted.get()[:] = [detail]
+    activity.heartbeat(detail)
 
 
 class Heartbeats(Interceptor):
@@ -24,15 +33,17 @@ class _Beating(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         if activity.info().heartbeat_timeout is None:
             return await self.next.execute_activity(input)
-        beats = asyncio.create_task(_beat())
+        noted: list[object] = []
+        _noted.set(noted)
+        beats = asyncio.create_task(_beat(noted))
         try:
             return await self.next.execute_activity(input)
         finally:
             beats.cancel()
 
 
-async def _beat() -> None:
+async def _beat(noted: list[object]) -> None:
     # The step's start counts as the first beat, so that most steps end before they send any.
     while True:
         await asyncio.sleep(SECONDS_BETWEEN_BEATS)
-        activity.heartbeat()
+        activity.heartbeat(*noted)

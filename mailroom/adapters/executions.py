@@ -1,11 +1,13 @@
 """Executions of mails in Temporal, with their histories (port `Executions`)."""
 
+from collections.abc import AsyncIterator
+
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from mailroom.models.names import of_one_mail
+from mailroom.models.names import reopened_id
 from mailroom.ports import Transient
 
 
@@ -15,21 +17,27 @@ class TemporalExecutions:
 
     async def remove(self, workflow_id: str) -> bool:
         try:
-            latest = await self._latest(workflow_id)
-            if latest and latest.status is WorkflowExecutionStatus.RUNNING:
+            found = [each async for each in self._of_one(workflow_id)]
+            if any(each.status is WorkflowExecutionStatus.RUNNING for each in found):
                 return False
-            await self.delete(workflow_id)
+            for each in reversed(found):
+                await self._delete_up_to(each)
         except RPCError as error:
             raise Transient(f"Temporal refused: {error.message}") from error
         return True
 
     async def delete(self, workflow_id: str) -> int:
         """The latest run, though it runs, and those before it; how many. Raises `RPCError`."""
-        number = 0
-        for each in of_one_mail(workflow_id):
-            if latest := await self._latest(each):
-                number += await self._delete_up_to(latest)
-        return number
+        found = [each async for each in self._of_one(workflow_id)]
+        return sum([await self._delete_up_to(each) for each in reversed(found)])
+
+    async def _of_one(self, workflow_id: str) -> AsyncIterator[WorkflowExecutionDescription]:
+        """The latest run of a mail, and of the workflows in which it went on."""
+        latest, number = await self._latest(workflow_id), 0
+        while latest:
+            yield latest
+            number += 1
+            latest = await self._latest(reopened_id(workflow_id, number))
 
     async def _latest(self, workflow_id: str) -> WorkflowExecutionDescription | None:
         try:

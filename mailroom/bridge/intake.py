@@ -133,7 +133,7 @@ class Intake:
         """The owner's reply came back: its mail goes on. The report itself is listed as any that is
         not answered."""
         now = datetime.now(UTC)
-        bounced = bounced_reply(arrival.raw, owner.id, now)
+        bounced = await asyncio.to_thread(bounced_reply, arrival.raw, owner.id, now)
         sent = await self._store.sent_reply(bounced.workflow_id) if bounced else None
         if bounced is None or sent is None:
             return

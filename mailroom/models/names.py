@@ -40,13 +40,6 @@ def reopened_id(workflow_id: str, number: int) -> str:
     return f"{workflow_id}/bounce/{number}"
 
 
-def of_one_mail(workflow_id: str) -> list[str]:
-    """The workflows of a mail up to this one: where its reply came back there are several."""
-    first, _, number = workflow_id.partition("/bounce/")
-    later = range(1, int(number or 0) + 1)
-    return [first, *(reopened_id(first, each) for each in later)]
-
-
 def owner_notice_id(number: str, inbound_id: str) -> str:
     return f"owner-notice/{_short_hash(number, inbound_id)}"
 

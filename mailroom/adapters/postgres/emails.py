@@ -126,8 +126,7 @@ _ENTER = """
         VALUES (:owner, :message_id, :workflow_id, :subject, :sender,
                 :received_at, :blob, :status, CASE WHEN :processed THEN now() END, :step)
         ON CONFLICT (owner, message_id) DO UPDATE
-        SET status = excluded.status, processed_at = excluded.processed_at, step = excluded.step,
-            workflow_id = excluded.workflow_id
+        SET status = excluded.status, processed_at = excluded.processed_at, step = excluded.step
         WHERE p.step <= excluded.step
     ), entered AS (
         INSERT INTO workflow_state AS s (owner, message_id, workflow_id, email_subject,

@@ -22,7 +22,7 @@ _DELETE = text(f"""
         DELETE FROM processed_emails WHERE workflow_id = ANY(:ids)
         RETURNING owner, message_id, blob
     ), states AS (
-        DELETE FROM workflow_state WHERE workflow_id = ANY(:ids) RETURNING reply_blob AS blob
+        DELETE FROM workflow_state WHERE {_OF_THESE} RETURNING reply_blob AS blob
     ), old AS (
         DELETE FROM drafts WHERE {_OF_THESE} RETURNING blob
     ), texts AS (
@@ -50,6 +50,7 @@ _REFERRED = text("""
     UNION SELECT reply_blob FROM workflow_state WHERE reply_blob = ANY(:blobs)
     UNION SELECT blob FROM send_markers WHERE blob = ANY(:blobs)
     UNION SELECT blob FROM agent_mail WHERE blob = ANY(:blobs)
+    UNION SELECT blob FROM message_queue WHERE blob = ANY(:blobs)
 """)
 
 

@@ -73,6 +73,7 @@ _OWN_BLOBS = text("""
       AND NOT EXISTS (SELECT FROM processed_emails p WHERE p.blob = l.blob)
       AND NOT EXISTS (SELECT FROM drafts d WHERE d.blob = l.blob)
       AND NOT EXISTS (SELECT FROM workflow_state s WHERE s.reply_blob = l.blob)
+      AND NOT EXISTS (SELECT FROM message_queue q WHERE q.blob = l.blob)
 """)
 _STILL = "id = ANY(:ids) AND status = ANY(:ended) AND NOT pinned"
 _REMOVE = {

@@ -56,7 +56,7 @@ OWN_BLOBS = text(f"""
     WITH {_MAILS}, theirs AS (
         SELECT blob FROM mails
         UNION SELECT blob FROM drafts WHERE {_OF_THESE}
-        UNION SELECT reply_blob FROM workflow_state WHERE workflow_id = ANY(:ids)
+        UNION SELECT reply_blob FROM workflow_state WHERE {_OF_THESE}
     )
     SELECT blob FROM theirs t
     WHERE blob IS NOT NULL
@@ -66,8 +66,10 @@ OWN_BLOBS = text(f"""
                       WHERE d.blob = t.blob AND (d.owner, d.message_id) NOT IN
                             (SELECT owner, message_id FROM mails))
       AND NOT EXISTS (SELECT FROM workflow_state s
-                      WHERE s.reply_blob = t.blob AND s.workflow_id <> ALL(:ids))
+                      WHERE s.reply_blob = t.blob AND (s.owner, s.message_id) NOT IN
+                            (SELECT owner, message_id FROM mails))
       AND NOT EXISTS (SELECT FROM agent_mail l WHERE l.blob = t.blob)
+      AND NOT EXISTS (SELECT FROM message_queue q WHERE q.blob = t.blob)
 """)  # noqa: S608  no value is in it
 
 # A draft's note may quote what its owner asked for; the timeline keeps that as a number,
@@ -80,7 +82,7 @@ REMOVE_BODIES = text(f"""
         UPDATE workflow_state
         SET email_body_preview = NULL, ai_reply_text = NULL, user_edit_instructions = NULL,
             draft_note = NULL, reply_blob = NULL
-        WHERE workflow_id = ANY(:ids)
+        WHERE {_OF_THESE}
     ), old AS (
         UPDATE drafts SET blob = NULL, instructions = NULL, note = NULL WHERE {_OF_THESE}
     ), texts AS (
@@ -104,7 +106,7 @@ REMOVE_ROWS = text(f"""
     WITH mails AS (
         DELETE FROM processed_emails WHERE workflow_id = ANY(:ids) RETURNING owner, message_id
     ), states AS (
-        DELETE FROM workflow_state WHERE workflow_id = ANY(:ids)
+        DELETE FROM workflow_state WHERE {_OF_THESE}
     ), old AS (
         DELETE FROM drafts WHERE {_OF_THESE}
     ), texts AS (

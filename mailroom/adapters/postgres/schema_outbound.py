@@ -90,6 +90,18 @@ message_queue = Table(
         postgresql_where=text("next_attempt_at IS NOT NULL"),
     ),
     Index("message_queue_message_id", "message_id", postgresql_using="hash"),
+    Index(
+        "message_queue_blob",
+        "blob",
+        postgresql_using="hash",
+        postgresql_where=text("blob IS NOT NULL"),
+    ),
+    Index(
+        "message_queue_ended",
+        "updated_at",
+        "id",
+        postgresql_where=text("status IN ('delivered', 'bounced', 'expired', 'cancelled')"),
+    ),
 )
 
 queues = Table(

@@ -69,6 +69,9 @@ CREATE INDEX message_queue_scheduled ON message_queue (scheduled_at) WHERE sched
 CREATE INDEX message_queue_next ON message_queue (next_attempt_at)
     WHERE next_attempt_at IS NOT NULL;
 CREATE INDEX message_queue_message_id ON message_queue USING hash (message_id);
+CREATE INDEX message_queue_blob ON message_queue USING hash (blob) WHERE blob IS NOT NULL;
+CREATE INDEX message_queue_ended ON message_queue (updated_at, id)
+    WHERE status IN ('delivered', 'bounced', 'expired', 'cancelled');
 
 CREATE TABLE queues (
     queue_name text PRIMARY KEY,
