@@ -18,7 +18,8 @@ _noted: ContextVar[list[object]] = ContextVar("noted")
 def note(detail: object) -> None:
     """What another try of this step is to know (`heartbeat_details`). Beats repeat it: each takes
     the place of the one before."""
-    _noted.get()[:] = [detail]
+    # A step without a heartbeat time-out, or one that is run by itself, has no beats.
+    _noted.get([])[:] = [detail]
     activity.heartbeat(detail)
 
 
