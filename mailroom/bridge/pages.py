@@ -17,6 +17,9 @@ from mailroom.bridge import (
     pages_mail,
     pages_mails,
     pages_one_letter,
+    pages_outbound,
+    pages_outbound_events,
+    pages_outbound_one,
     pages_routing,
     pages_stats,
 )
@@ -35,6 +38,9 @@ for part in (
     pages_one_letter,
     pages_dead,
     pages_routing,
+    pages_outbound,
+    pages_outbound_events,
+    pages_outbound_one,
 ):
     router.include_router(part.router)
 

@@ -12,7 +12,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.routing import NoMatchFound
 
-from mailroom.bridge import pages_agent_words, pages_words
+from mailroom.bridge import pages_agent_words, pages_outbound_words, pages_words
 from mailroom.bridge.auth import Caller
 from mailroom.bridge.context import context_of
 from mailroom.models.attached import size_words
@@ -124,6 +124,14 @@ def _environment() -> Environment:
         circuit_tone=pages_agent_words.circuit_tone,
         letter_state=pages_agent_words.letter_state,
         letter_tone=pages_agent_words.letter_tone,
+    )
+    environment.filters.update(
+        last_word=pages_outbound_words.last_word,
+        maybe_sent=pages_outbound_words.maybe_sent,
+        queue_tone=pages_outbound_words.queue_tone,
+        status_name=pages_outbound_words.status_name,
+        status_tone=pages_outbound_words.status_tone,
+        status_words=pages_outbound_words.status_words,
     )
     return environment
 

@@ -15,6 +15,8 @@ _STATE = """
               WHERE q.queue_name = m.queue_name AND (q.until IS NULL OR q.until > now()
                                                      OR q.set_by = 'health')), 'active')
 """
+# Of a state that has not passed.
+_LASTS = "q.state <> 'active' AND (q.until IS NULL OR q.until > now() OR q.set_by = 'health')"
 _FROM = f"SELECT {_COLUMNS}, {_STATE} AS queue_state FROM message_queue AS m"  # noqa: S608
 _CONDITIONS = {
     "statuses": "m.status = ANY(:statuses)",
@@ -79,8 +81,7 @@ _BY_STATUS = text("""
     GROUP BY status
 """)
 _BY_QUEUE = text(f"""
-    SELECT waiting.*, {_STATE} AS state,
-           (SELECT q.reason FROM queues AS q WHERE q.queue_name = waiting.queue_name) AS reason
+    SELECT waiting.*, coalesce(q.state, 'active') AS state, q.reason, q.until
     FROM (
         SELECT queue_name, count(*) AS waiting, count(*) FILTER (WHERE held) AS held,
                min(created_at) AS oldest,
@@ -90,6 +91,6 @@ _BY_QUEUE = text(f"""
         WHERE status IN ('scheduled', 'ready', 'in_delivery', 'suspended', 'deferred')
           AND (CAST(:campaign AS text) IS NULL OR campaign_id = :campaign)
         GROUP BY queue_name ORDER BY waiting DESC, queue_name LIMIT 50
-    ) AS waiting, LATERAL (SELECT waiting.queue_name) AS m (queue_name)
+    ) AS waiting LEFT JOIN queues AS q ON q.queue_name = waiting.queue_name AND {_LASTS}
     ORDER BY waiting.waiting DESC, waiting.queue_name
 """)  # noqa: S608

@@ -55,7 +55,8 @@ class MessageEvent(Frozen):
 
 
 class QueueDepth(Frozen):
-    """What waits in a queue; `last_error` is of the latest attempt that failed."""
+    """What waits in a queue; `last_error` is of the latest attempt that failed. `reason` and
+    `until` are those of a state other than active."""
 
     queue_name: str
     waiting: int
@@ -63,6 +64,7 @@ class QueueDepth(Frozen):
     oldest: AwareDatetime
     state: QueueState
     reason: str | None = None
+    until: AwareDatetime | None = None
     last_error: str | None = None
 
 
