@@ -61,7 +61,7 @@ def waiting(counts: Mapping[S, int]) -> int:
 async def _watch(campaign: str | None) -> Overview | None:
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
-        with suppress(ValueError):  # in a thread, as tests run it, nobody presses Ctrl-C
+        with suppress(RuntimeError):  # in a thread nobody presses Ctrl-C
             asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     async with bridge() as to:
         if messages().is_terminal:
