@@ -82,7 +82,7 @@ class Http:
 
 def _expect(path: str, head: bytes, answer: bytes) -> None:
     status = STATUS.match(head)
-    if status is None or status[1] not in (b"200", b"201", b"204"):
+    if status is None or status[1] not in (b"200", b"201", b"202", b"204"):
         raise RuntimeError(f"{path} answered {head!r} {answer!r}")
 
 
