@@ -79,6 +79,6 @@ class LegacyQueue:
 
     async def _signal(self, id: UUID, order: str) -> None:
         try:
-            await self._flows.signal(id, order, REASON)
+            await self._flows.tell(id, order, REASON)
         except NotRunning as error:
             raise NotPossible("The message has ended by now.") from error

@@ -1,11 +1,17 @@
 """What the edges and steps ask of outbound messages' workflows."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from temporalio.client import Client
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+)
 from temporalio.common import (
     Priority,
     SearchAttributePair,
@@ -34,6 +40,7 @@ from workflows.search_attributes import (
 )
 
 START_TIMEOUT = timedelta(seconds=10)
+SOON = timedelta(minutes=1)
 
 
 class MessageFlows:
@@ -80,11 +87,59 @@ class MessageFlows:
         with suppress(NotRunning):
             await self.signal(id, "reported", status.value, reason)
 
+    async def tell(self, id: UUID, order: str, *args: str | int) -> None:
+        """What a person says. Raises `NotRunning` where the workflow has ended."""
+        handle = self._client.get_workflow_handle(outbound_id(id))
+        async with answered(START_TIMEOUT):
+            found = await handle.describe()
+            if _is_delayed(found):
+                await self._begin_early(handle, order, args)
+            else:
+                await handle.signal(order, args=list(args))
+
+    async def _begin_early(
+        self, handle: WorkflowHandle[Any, Any], order: str, args: Sequence[str | int]
+    ) -> None:
+        """A workflow hears nothing before its start delay is over (Temporal 1.29), which may be
+        months. A run without delay takes the place of the one that has not begun, and waits by a
+        timer."""
+        message = await self._message(handle)
+        with suppress(WorkflowAlreadyStartedError):  # it has begun, and ended, since the look
+            await self._client.start_workflow(
+                OutboundMessageWorkflow.run,
+                OutboundInput(message=message),
+                id=handle.id,
+                task_queue=MAIL_TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+                search_attributes=_search_attributes(message),
+                static_summary=summary(message),
+                priority=Priority(priority_key=temporal_priority(message.priority)),
+                start_signal=order,
+                start_signal_args=list(args),
+            )
+
+    async def _message(self, handle: WorkflowHandle[Any, Any]) -> OutboundMessage:
+        """As its workflow was given it."""
+        async for event in handle.fetch_history_events():
+            given = event.workflow_execution_started_event_attributes.input.payloads
+            [found] = await self._client.data_converter.decode(given, [OutboundInput])
+            assert isinstance(found, OutboundInput)
+            return found.message
+        raise AssertionError("a history begins with its start")
+
     async def signal(self, id: UUID, order: str, *args: str | int) -> None:
         """Raises `NotRunning` where the workflow has ended."""
         handle = self._client.get_workflow_handle(outbound_id(id))
         async with answered(START_TIMEOUT):
             await handle.signal(order, args=list(args))
+
+
+def _is_delayed(found: WorkflowExecutionDescription) -> bool:
+    """One that is due in a moment hears it in a moment, and must not be ended in between."""
+    begins = found.execution_time
+    running = found.status is WorkflowExecutionStatus.RUNNING
+    return running and begins is not None and begins - datetime.now(UTC) > SOON
 
 
 def _delay(message: OutboundMessage) -> timedelta | None:

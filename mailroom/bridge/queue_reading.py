@@ -91,7 +91,7 @@ async def tell(
     """Says it to the message's workflow, which follows as soon as nothing else has it in hand."""
     order = order or OneOrder()
     try:
-        await the.message_flows.signal(id, operation.value, *_arguments(operation, order))
+        await the.message_flows.tell(id, operation.value, *_arguments(operation, order))
     except NotRunning as error:
         item = await the.message_views.one(id)
         if item is None:
