@@ -349,6 +349,22 @@ async def test_a_report_that_overtakes_the_attempt_it_is_about(queue: Queue) -> 
     assert [kind for kind, _ in await queue.outcomes()] == ["bounced"]
 
 
+async def test_an_attempt_that_is_written_twice_does_not_undo_the_report_between(
+    queue: Queue,
+) -> None:
+    """A worker that died had written it, but could not say so any more."""
+    id = await queue.message(S.IN_DELIVERY)
+    house = queue.house
+    messages = PostgresMessages(house.adapters.engines.write, house.adapters.outbound)
+    ended = Attempted(id=id, step=1, attempt=2, status=S.DELIVERED, event=Event.DELIVERED)
+    assert await messages.attempted(ended) is S.DELIVERED
+    assert await messages.attempted(ended) is S.DELIVERED
+    assert [kind for kind, _ in await queue.outcomes()] == ["delivered"]
+    await queue.reports.take(queue.report(id, ReportKind.BOUNCED, reason="550 5.1.1 no user"))
+    assert await messages.attempted(ended) is S.BOUNCED
+    assert (await queue.row(id))["status"] == "bounced"
+
+
 async def test_a_report_that_expired_or_was_blocked(queue: Queue) -> None:
     blocked = await queue.message(S.IN_DELIVERY, relayed=True)
     said = "554 5.7.1 blocked using zen.spamhaus.org"

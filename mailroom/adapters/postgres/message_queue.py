@@ -1,12 +1,14 @@
 """Outbound messages as their workflows write them (port `MessageStore`). One statement a step."""
 
 import json
+from uuid import UUID
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mailroom.models.outbound.claim import Attempted, Claim
 from mailroom.models.outbound.config import OutboundSection
+from mailroom.models.outbound.endings import MAYBE_SENT
 from mailroom.models.outbound.message import OUTBOUND, DeliverInput, Event, Settled, SettleMessage
 from mailroom.models.outbound.parcel import Parcel
 from mailroom.models.outbound.transitions import WAITING, may_precede
@@ -36,7 +38,6 @@ class PostgresMessages:
         return _claim(row)
 
     async def attempted(self, attempted: Attempted) -> MessageQueueStatus:
-        marker = DeliverInput(id=attempted.id, step=0, attempt=attempted.attempt).marker
         values = {
             **attempted.model_dump(
                 exclude={"event", "status", "response", "bounce_classification", "protocol"}
@@ -49,11 +50,11 @@ class PostgresMessages:
             "protocol": attempted.protocol.value,
             "owner": OUTBOUND,
             "about": str(attempted.id),
-            "key": marker,
+            "key": _marker(attempted.id, attempted.attempt),
             "marked": _marked(attempted),
             "detail": _detail(attempted),
             "kind": _kind(attempted),
-            "before": [each.value for each in may_precede(attempted.status)],
+            "before": _WAITING,
         }
         async with self._engine.connect() as connection:
             found = await connection.scalar(_ATTEMPTED, values)
@@ -70,6 +71,8 @@ class PostgresMessages:
             "about": str(settle.id),
             "before": [each.value for each in before if each in WAITING],
             "detail": json.dumps(_said(settle)),
+            "marker": _marker(settle.id, settle.num_attempts + 1),
+            "maybe": MAYBE_SENT,
         }
         async with self._engine.connect() as connection:
             row = (await connection.execute(_SETTLE, values)).mappings().first()
@@ -80,6 +83,7 @@ class PostgresMessages:
             status=row["status"],
             followed=row["followed"],
             weight=self._outbound.weight(row["queue_name"]),
+            step=row["step"],
         )
 
 
@@ -90,6 +94,10 @@ def _claim(row: RowMapping) -> Claim:
 
 def _parcel(row: RowMapping) -> Parcel:
     return Parcel.model_validate({name: row[name] for name in Parcel.model_fields})
+
+
+def _marker(id: UUID, attempt: int) -> str:
+    return DeliverInput(id=id, step=0, attempt=attempt).marker
 
 
 def _value(word: BounceType | MessageQueueStatus | None) -> str | None:
@@ -139,6 +147,8 @@ def _said(settle: SettleMessage) -> dict[str, object]:
 _WAITING = [each.value for each in WAITING]
 
 # A circuit is the domain's, whatever queue a message is in; one that is half open lets one pass.
+# One that goes on does not wait for the disk: the send-once marker goes to the same log after it,
+# and nothing is sent before that is there.
 # The locks: who opens a queue sees everything that was held, and what comes later is not held.
 _CLAIM = text("""
     WITH m AS (
@@ -195,10 +205,14 @@ _CLAIM = text("""
            (SELECT coalesce(reason, state) FROM shut LIMIT 1) AS held,
            (SELECT reason FROM listed) AS suppressed,
            coalesce((SELECT late FROM ready), false) AS expired,
-           coalesce((SELECT status = 'in_delivery' FROM moved), false) AS claimed
+           coalesce((SELECT status = 'in_delivery' FROM moved), false) AS claimed,
+           (SELECT set_config('synchronous_commit', 'off', true)
+            FROM moved WHERE status = 'in_delivery') AS at_once
     FROM m
 """)
 
+# Once: a worker may have died before it could say that it is written, and a report may have come
+# before, or since.
 _ATTEMPTED = text("""
     WITH moved AS (
         UPDATE message_queue
@@ -211,6 +225,7 @@ _ATTEMPTED = text("""
             smtp_response = coalesce(CAST(:response AS jsonb), smtp_response),
             delivered_at = CASE WHEN :status = 'delivered' THEN now() END
         WHERE id = :id AND step <= :step AND status = ANY(:before)
+          AND (num_attempts < :attempt OR :suppressed)
         RETURNING status, domain, tenant_id, recipient, now() - created_at AS age
     ), marked AS (
         UPDATE send_markers SET outcome = :marked, response = :said, settled_at = now()
@@ -232,27 +247,36 @@ _ATTEMPTED = text("""
     SELECT coalesce((SELECT status FROM moved), (SELECT status FROM message_queue WHERE id = :id))
 """)
 
-# What a courier has in its hands nobody changes; a relayed message can only be given up.
+# What a courier has in its hands nobody changes, nor what an attempt has done that the workflow
+# does not know of yet; a relayed message can only be given up. A marker without an outcome: a
+# worker died after the dot, and no other came before the message's time was over.
 _SETTLE = text("""
-    WITH moved AS (
+    WITH begun AS (
+        SELECT CAST(:maybe AS text) AS said FROM send_markers
+        WHERE key = :marker AND outcome IS NULL AND :idle AND CAST(:status AS text) IS NOT NULL
+    ), moved AS (
         UPDATE message_queue
         SET status = coalesce(CAST(:status AS text), status), step = :step, held = false,
             next_attempt_at = CAST(:next_attempt_at AS timestamptz),
             last_bounce_reason = CASE WHEN CAST(:status AS text) IS NULL THEN last_bounce_reason
-                                      ELSE coalesce(:reason, last_bounce_reason) END,
+                                      ELSE coalesce((SELECT said FROM begun), :reason,
+                                                    last_bounce_reason) END,
             bounce_classification = coalesce(:class, bounce_classification),
             queue_name = coalesce(CAST(:queue_name AS text), queue_name),
             priority = coalesce(CAST(:priority AS smallint), priority),
             updated_at = now()
         WHERE id = :id AND step <= :step AND status = ANY(:before)
-          AND (status <> 'in_delivery' OR relayed OR :idle)
+          AND (:idle OR num_attempts <= :num_attempts AND (status <> 'in_delivery' OR relayed))
         RETURNING status, queue_name
     ), told AS (
         INSERT INTO events (owner, message_id, step, type, detail)
-        SELECT :owner, :about, :step, :event, CAST(:detail AS jsonb) FROM moved
+        SELECT :owner, :about, :step, :event,
+               CAST(:detail AS jsonb)
+               || coalesce((SELECT jsonb_build_object('reason', said) FROM begun), '{}')
+        FROM moved
         ON CONFLICT DO NOTHING
     )
     SELECT coalesce(moved.status, q.status) AS status, moved.status IS NOT NULL AS followed,
-           coalesce(moved.queue_name, q.queue_name) AS queue_name
+           coalesce(moved.queue_name, q.queue_name) AS queue_name, q.step
     FROM message_queue AS q LEFT JOIN moved ON true WHERE q.id = :id
 """)
