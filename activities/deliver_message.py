@@ -38,10 +38,10 @@ class DeliverMessage:
 
     @activity.defn
     async def deliver_message(self, request: DeliverInput) -> Outcome:
-        claim = await self.store.claim(request)
-        if (known := _known()) is not None:
-            # The attempt ended, and then the store was away.
+        if (known := await self.known(request)) is not None:
+            # Before the claim: a queue that was closed meanwhile holds nothing that has left.
             return await self.written(known)
+        claim = await self.store.claim(request)
         if claim.suppressed:
             return await self.written(endings.suppressed(request, claim, claim.suppressed))
         if claim.expired:
@@ -52,9 +52,20 @@ class DeliverMessage:
         note(ended)
         return await self.written(ended)
 
+    async def known(self, request: DeliverInput) -> Attempted | None:
+        """How this attempt ended, where an earlier try of the step could not write it down; unknown
+        where a worker died between the dot and the answer."""
+        if activity.info().attempt == 1:
+            return None
+        if details := activity.info().heartbeat_details:
+            return Attempted.model_validate(details[0])
+        marker = await self.markers.find(request.marker)
+        if marker and marker.outcome is None:
+            return endings.unknown(request, "The worker ended while it waited for the answer.")
+        return None
+
     async def tried(self, request: DeliverInput, claim: Claim, parcel: Parcel) -> Attempted:
         try:
-            await self.not_begun(request)
             return await self.handed_over(request, claim, parcel)
         except Busy as error:
             raise ApplicationError(
@@ -84,14 +95,6 @@ class DeliverMessage:
             )
             return ended.model_copy(update={"of_domain": error.of_domain})
 
-    async def not_begun(self, request: DeliverInput) -> None:
-        """Raises `SendUnknown` where a worker died between the dot and the answer."""
-        if activity.info().attempt == 1:
-            return
-        marker = await self.markers.find(request.marker)
-        if marker and marker.outcome is None:
-            raise SendUnknown("The worker ended while it waited for the answer.")
-
     async def handed_over(self, request: DeliverInput, claim: Claim, parcel: Parcel) -> Attempted:
         blob = claim.blob
         if blob is None:
@@ -120,12 +123,6 @@ class DeliverMessage:
             unknown=ended.event is Event.UNKNOWN,
             reason=ended.reason,
         )
-
-
-def _known() -> Attempted | None:
-    """How this attempt ended, where an earlier try of the step could not write it down."""
-    details = activity.info().heartbeat_details
-    return Attempted.model_validate(details[0]) if details else None
 
 
 def _stands(claim: Claim) -> Outcome:

@@ -34,7 +34,9 @@ class _Beating(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         if activity.info().heartbeat_timeout is None:
             return await self.next.execute_activity(input)
-        noted: list[object] = []
+        # What an earlier try has noted stays known until this one notes something else: a beat
+        # without it would take its place.
+        noted: list[object] = list(activity.info().heartbeat_details)
         _noted.set(noted)
         beats = asyncio.create_task(_beat(noted))
         try:
