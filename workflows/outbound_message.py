@@ -14,9 +14,18 @@ from mailroom.models.outbound.message import (
     OutboundInput,
     OutboundProgress,
     Outcome,
+    Settled,
     Word,
 )
-from mailroom.models.outbound.orders import changes_nothing, step_of, temporal_priority
+from mailroom.models.outbound.orders import (
+    LONGEST_NAME,
+    LONGEST_REASON,
+    as_said,
+    changes_nothing,
+    step_of,
+    still_meant,
+    temporal_priority,
+)
 from mailroom.models.outbound.transitions import ENDED
 from mailroom.models.outbound.words import MessageQueueStatus
 from workflows import outbound_display, outbound_policies
@@ -73,7 +82,8 @@ class OutboundMessageWorkflow:
                 break
         else:
             await self.take_in(trying)
-        self.heard = [*self.unheeded, *self.heard]
+        meant = [word for word in self.unheeded if still_meant(word, self.progress)]
+        self.heard = [*meant, *self.heard]
         self.unheeded, self.trying = [], False
 
     async def is_over(self, trying: "workflow.ActivityHandle[Outcome]") -> bool:
@@ -121,7 +131,12 @@ class OutboundMessageWorkflow:
         if word.order is Order.REPORTED:
             self.enter(status=word.status or self.progress.status, reason=word.reason)
             return True
-        return not changes_nothing(word, self.progress) and await self.settle(word)
+        if not changes_nothing(word, self.progress):
+            return await self.settle(word)
+        if self.unheeded:
+            # Perhaps it takes back one of these, which are followed later.
+            self.unheeded.append(word)
+        return False
 
     async def settle(self, word: Word) -> bool:
         step = step_of(self.message.id, word, self.progress, workflow.now())
@@ -130,7 +145,7 @@ class OutboundMessageWorkflow:
             SettleMessage.settle_message, step, **outbound_policies.of_settling(step.event)
         )
         if not found.followed:
-            return self.came_too_late(word, found.status)
+            return self.came_too_late(word, found)
         self.enter(
             status=found.status,
             step=step.step,
@@ -144,12 +159,18 @@ class OutboundMessageWorkflow:
             self.show()
         return True
 
-    def came_too_late(self, word: Word, status: MessageQueueStatus) -> bool:
-        """A delivery is under way, which nobody stops; or a report has ended it."""
-        if status in ENDED:
-            self.enter(status=status)
+    def came_too_late(self, word: Word, found: Settled) -> bool:
+        """A delivery is under way, or has ended and is not known here yet; or a report has ended
+        the message; or this history was reset, and the row is ahead of it."""
+        if found.status in ENDED:
+            self.enter(status=found.status)
             return True
-        self.unheeded.append(word)
+        if self.trying:
+            early = found.status is S.IN_DELIVERY
+            self.unheeded.append(word.model_copy(update={"early": early}))
+        elif found.step > self.progress.step:
+            self.enter(step=found.step)
+            self.heard.insert(0, word)
         return False
 
     def bind(self, word: Word, weight: float) -> None:
@@ -203,32 +224,37 @@ class OutboundMessageWorkflow:
         if len(self.heard) < HEARD_LIMIT:
             self.heard.append(word)
 
+    def is_told(self, word: Word) -> None:
+        """By other steps, which say it once: it is never too much, and once is enough."""
+        if word not in self.heard:
+            self.heard.append(word)
+
     # What people and other steps say
 
     @workflow.signal(description="keep it until it is resumed; why")
     def suspend(self, reason: str = "") -> None:
-        self.hears(Word(order=Order.SUSPEND, reason=reason or None))
+        self.hears(Word(order=Order.SUSPEND, reason=_reason(reason)))
 
     @workflow.signal(description="go on with what was suspended; why")
     def resume(self, reason: str = "") -> None:
-        self.hears(Word(order=Order.RESUME, reason=reason or None))
+        self.hears(Word(order=Order.RESUME, reason=_reason(reason)))
 
     @workflow.signal(description="to another queue; its name, and why")
     def rebind(self, queue_name: str, reason: str = "") -> None:
-        if queue_name:
-            self.hears(Word(order=Order.REBIND, queue_name=queue_name, reason=reason or None))
+        if name := as_said(queue_name, LONGEST_NAME):
+            self.hears(Word(order=Order.REBIND, queue_name=name, reason=_reason(reason)))
 
     @workflow.signal(description="give it up as bounced; why")
     def bounce(self, reason: str = "") -> None:
-        self.hears(Word(order=Order.BOUNCE, reason=reason or None))
+        self.hears(Word(order=Order.BOUNCE, reason=_reason(reason)))
 
     @workflow.signal(description="try it now, also what may have been sent; why")
     def retry(self, reason: str = "") -> None:
-        self.hears(Word(order=Order.RETRY, reason=reason or None))
+        self.hears(Word(order=Order.RETRY, reason=_reason(reason)))
 
     @workflow.signal(description="give it up; why")
     def cancel(self, reason: str = "") -> None:
-        self.hears(Word(order=Order.CANCEL, reason=reason or None))
+        self.hears(Word(order=Order.CANCEL, reason=_reason(reason)))
 
     @workflow.signal(description="another priority, 0 to 10")
     def set_priority(self, priority: int) -> None:
@@ -237,18 +263,20 @@ class OutboundMessageWorkflow:
 
     @workflow.signal(description="its queue does not hold it any more")
     def wake(self) -> None:
-        self.hears(Word(order=Order.WAKE))
+        self.is_told(Word(order=Order.WAKE))
 
     @workflow.signal(description="a report was written down: the status, and why")
     def reported(self, status: str, reason: str = "") -> None:
         if status in ENDED:
-            self.hears(
-                Word(order=Order.REPORTED, status=MessageQueueStatus(status), reason=reason or None)
-            )
+            self.is_told(Word(order=Order.REPORTED, status=S(status), reason=_reason(reason)))
 
     @workflow.query(description="where it stands")
     def status(self) -> OutboundProgress:
         return self.progress
+
+
+def _reason(text: str) -> str | None:
+    return as_said(text, LONGEST_REASON) or None
 
 
 def _before(outbound: OutboundInput) -> OutboundProgress:

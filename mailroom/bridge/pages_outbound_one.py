@@ -14,9 +14,10 @@ from mailroom.bridge.pages_html import back_to, render
 from mailroom.bridge.pages_outbound_words import maybe_sent, message_timeline
 from mailroom.bridge.pages_route import PageRoute
 from mailroom.bridge.problems import Problem
-from mailroom.bridge.queue_reading import LONGEST_REASON, OneOrder
+from mailroom.bridge.queue_reading import OneOrder
 from mailroom.models.outbound.item import MessageQueueItem
 from mailroom.models.outbound.listing import MessageWithTimeline
+from mailroom.models.outbound.orders import LONGEST_REASON
 from mailroom.models.outbound.words import MessageQueueStatus, QueueOperationType
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)

@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from mailroom.bridge.api_route import ApiRoute
 from mailroom.bridge.auth import Operator, The
@@ -23,23 +23,26 @@ from mailroom.models.outbound.listing import (
     Place,
     place_of,
 )
+from mailroom.models.outbound.orders import LONGEST_REASON
 from mailroom.models.outbound.submission import Name
 from mailroom.models.outbound.words import MessageQueueStatus, QueueOperationType
+from mailroom.models.text import one_line
 
 router = APIRouter(prefix="/queue", tags=["queue"], route_class=ApiRoute)
 
-LONGEST_REASON = 500
+
+Word = Annotated[str, Field(max_length=LONGEST_REASON, pattern=r"^[^\x00]*$")]
 
 
 class Wanted(Frozen):
     """All that is given has to fit; of several statuses one."""
 
     status: list[MessageQueueStatus] = Field(default=[])
-    domain: str | None = None
-    queue_name: str | None = None
-    campaign_id: str | None = None
-    tenant_id: str | None = None
-    recipient: str | None = None
+    domain: Word | None = None
+    queue_name: Word | None = None
+    campaign_id: Word | None = None
+    tenant_id: Word | None = None
+    recipient: Word | None = None
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MOST)
     cursor: str | None = None
 
@@ -47,7 +50,7 @@ class Wanted(Frozen):
 class OneOrder(Frozen):
     """`queue_name` of a rebind, `priority` of a set_priority."""
 
-    reason: Annotated[str, Field(max_length=LONGEST_REASON)] = ""
+    reason: Annotated[str, Field(max_length=LONGEST_REASON), AfterValidator(one_line)] = ""
     queue_name: Name | None = None
     priority: MessagePriority | None = None
 
@@ -71,7 +74,9 @@ async def messages(the: The, who: Operator, wanted: Annotated[Wanted, Query()]) 
 
 
 @router.get("/overview")
-async def overview(the: The, who: Operator, campaign_id: str | None = None) -> Overview:
+async def overview(
+    the: The, who: Operator, campaign_id: Annotated[Word | None, Query()] = None
+) -> Overview:
     """How many messages there are by status, and the fifty longest queues with their last error."""
     return await the.message_views.overview(campaign_id)
 

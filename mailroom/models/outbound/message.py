@@ -114,6 +114,7 @@ class Word(Frozen):
     queue_name: str | None = None
     priority: MessagePriority | None = None
     status: MessageQueueStatus | None = None
+    early: bool = Field(default=False, description="said before the attempt under way had ended")
 
 
 class SettleMessage(Frozen):
@@ -129,6 +130,7 @@ class SettleMessage(Frozen):
     queue_name: str | None = Field(default=None, description="of a rebind")
     priority: MessagePriority | None = Field(default=None, description="of a set_priority")
     idle: bool = Field(default=False, description="no attempt is under way, whatever the row says")
+    num_attempts: int = Field(default=0, description="of which the workflow knows")
 
 
 class Settled(Frozen):
@@ -138,3 +140,4 @@ class Settled(Frozen):
     status: MessageQueueStatus
     followed: bool
     weight: float = Field(default=1.0, description="of its queue, perhaps another by now")
+    step: int = Field(default=0, description="the row's, where it was not followed")

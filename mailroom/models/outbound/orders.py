@@ -6,9 +6,11 @@ from uuid import UUID
 
 from mailroom.models.outbound.message import Event, Order, OutboundProgress, SettleMessage, Word
 from mailroom.models.outbound.words import BounceType, MessageQueueStatus
+from mailroom.models.text import one_line
 
 S = MessageQueueStatus
 
+LONGEST_REASON, LONGEST_NAME = 500, 255
 # A relay that has a message is not ours to command.
 NOT_OF_RELAYED = (Order.SUSPEND, Order.RETRY, Order.REBIND)
 _PRIORITIES = {10: 1, 9: 1, 8: 2, 7: 2, 6: 3, 5: 3, 4: 3, 3: 4, 2: 4, 1: 5, 0: 5}
@@ -38,6 +40,17 @@ def changes_nothing(word: Word, progress: OutboundProgress) -> bool:
     return word.order is Order.SUSPEND and progress.status is S.SUSPENDED
 
 
+def still_meant(word: Word, progress: OutboundProgress) -> bool:
+    """Whoever said `retry` while an attempt was under way did not know that it would end without
+    an answer: what may have been sent is sent again by those alone who know that."""
+    return not (word.early and word.order is Order.RETRY and progress.unknown)
+
+
+def as_said(text: str, longest: int) -> str:
+    """From people, and from any tool: what neither PostgreSQL nor a list can hold is left out."""
+    return one_line(text[: 4 * longest], longest)
+
+
 def step_of(id: UUID, word: Word, progress: OutboundProgress, now: datetime) -> SettleMessage:
     """What is written down where a word is followed."""
     step = SettleMessage(
@@ -46,6 +59,7 @@ def step_of(id: UUID, word: Word, progress: OutboundProgress, now: datetime) -> 
         event=_EVENTS[word.order],
         reason=word.reason,
         next_attempt_at=progress.next_attempt_at,
+        num_attempts=progress.num_attempts,
     )
     return step.model_copy(update=_changes(word, progress, now))
 
