@@ -134,7 +134,8 @@ class Submissions:
             next_attempt_at=new.scheduled_at,
             created_at=one.at,
             scheduled_at=new.scheduled_at,
-            expires_at=new.expires_at or (new.scheduled_at or one.at) + self.terms.expires_after,
+            expires_at=new.expires_at
+            or max(new.scheduled_at or one.at, one.at) + self.terms.expires_after,
             tags=new.tags,
             metadata=new.metadata,
             **_of_content(content),

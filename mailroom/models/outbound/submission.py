@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Self
 
 from pydantic import (
@@ -29,6 +30,10 @@ MOST_TAGS, LONGEST_TAG, MOST_METADATA = 50, 100, 16 * 1024
 MOST_HEADERS, LONGEST_HEADER = 50, 2_000
 # RFC 5322 §2.2: printable ASCII but the colon.
 _NAME = re.compile(r"[!-9;-~]{1,76}")
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_HALF = re.compile("[\ud800-\udfff]")
+# Computing with later ones may leave the calendar.
+_END = datetime(2100, 1, 1, tzinfo=UTC)
 # What we write ourselves, what a server on the way writes, and what would show a hidden copy.
 _OURS = frozenset({
     "bcc", "date", "dkim-signature", "message-id", "mime-version", "received", "resent-bcc",
@@ -74,9 +79,32 @@ def _headers(given: dict[str, str]) -> dict[str, str]:
 
 
 def _small(given: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    if len(json.dumps(given)) > MOST_METADATA:
+    """PostgreSQL's JSON has no NaN and no infinity (RFC 8259 §6), no NUL and no half characters."""
+    try:
+        written = json.dumps(given, allow_nan=False, ensure_ascii=False)
+        size = len(written.encode())
+    except ValueError as error:
+        raise ValueError("metadata has a number or a character that JSON can't hold") from error
+    if _NUL.search(written):
+        raise ValueError("metadata has a NUL character")
+    if size > MOST_METADATA:
         raise ValueError(f"metadata may have {MOST_METADATA} bytes as JSON")
     return given
+
+
+def _text(given: str) -> str:
+    # RFC 5322 §3.5: NUL is in no mail.
+    if "\0" in given:
+        raise ValueError("it has a NUL character")
+    if _HALF.search(given):
+        raise ValueError("it has half of a character that takes two in UTF-16")
+    return given
+
+
+def _foreseeable(at: datetime) -> datetime:
+    if at >= _END:
+        raise ValueError("it is too far away; name a time in this century")
+    return at
 
 
 def _bytes(given: object) -> object:
@@ -97,6 +125,8 @@ Raw = Annotated[
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
 ShortName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 EnvelopeAddress = Annotated[str, Field(max_length=320), AfterValidator(_address)]
+Text = Annotated[str, AfterValidator(_text)]
+Moment = Annotated[AwareDatetime, AfterValidator(_foreseeable)]
 Tag = Annotated[str, Field(min_length=1, max_length=LONGEST_TAG), AfterValidator(_printable)]
 
 
@@ -106,8 +136,8 @@ class NewMessage(Frozen):
     sender: EnvelopeAddress
     recipient: EnvelopeAddress
     headers: Annotated[dict[str, str], AfterValidator(_headers)] | None = None
-    text: str | None = None
-    html: str | None = None
+    text: Text | None = None
+    html: Text | None = None
     raw: Raw | None = None
 
     message_id: Annotated[str, AfterValidator(_message_id)] | None = None
@@ -118,8 +148,8 @@ class NewMessage(Frozen):
     pool_name: ShortName | None = None
     priority: MessagePriority = DEFAULT_PRIORITY
     max_attempts: Attempts | None = None
-    scheduled_at: AwareDatetime | None = None
-    expires_at: AwareDatetime | None = None
+    scheduled_at: Moment | None = None
+    expires_at: Moment | None = None
     tags: Annotated[list[Tag], Field(max_length=MOST_TAGS)] | None = None
     metadata: Annotated[dict[str, JsonValue], AfterValidator(_small)] | None = None
 
