@@ -29,7 +29,7 @@ from activities.queue_release import QueueRelease
 from activities.reach import Reach
 from activities.record import Record
 from activities.remove_old import RemoveOld
-from activities.remove_old_letters import OldLetters
+from activities.remove_old_ones import OldOnes
 from activities.say import Say
 from activities.scan_mailboxes import ScanMailboxes
 from activities.score_domains import ScoreDomains
@@ -68,6 +68,7 @@ from mailroom.adapters.postgres.mailboxes import PostgresMailboxes
 from mailroom.adapters.postgres.markers import PostgresMarkers
 from mailroom.adapters.postgres.message_queue import PostgresMessages
 from mailroom.adapters.postgres.message_reports import PostgresReports
+from mailroom.adapters.postgres.message_retention import PostgresMessageRetention
 from mailroom.adapters.postgres.monitored import PostgresMonitored
 from mailroom.adapters.postgres.outage import StoreOutages
 from mailroom.adapters.postgres.queue_states import PostgresQueueStates
@@ -111,6 +112,8 @@ from mailroom.models.names import (
     MAILBOX_SCAN,
     QUEUE_HEALTH,
     RETENTION,
+    agent_mail_id,
+    outbound_id,
 )
 from mailroom.models.outbound.config import OutboundSection
 from mailroom.models.outbound.parcel import Parcel
@@ -439,9 +442,16 @@ def _watching(adapters: Adapters, settings: Settings) -> WatchMailbox:
 
 def _removing(adapters: Adapters, settings: Settings) -> RemoveOld:
     write, executions = adapters.engines.write, TemporalExecutions(adapters.client)
-    letters = OldLetters(PostgresLetterRetention(write), adapters.blobs, executions)
+    old_ones = (
+        OldOnes(
+            "letters", PostgresLetterRetention(write), adapters.blobs, executions, agent_mail_id
+        ),
+        OldOnes(
+            "messages", PostgresMessageRetention(write), adapters.blobs, executions, outbound_id
+        ),
+    )
     return RemoveOld(
-        PostgresRetention(write), adapters.blobs, executions, letters, settings.periods
+        PostgresRetention(write), adapters.blobs, executions, old_ones, settings.periods
     )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities.remove_old_letters import OldLetters
+from activities.remove_old_ones import OldOnes
 from mailroom.models.retention import DueMail, Kept, Removed, Share
 from mailroom.ports import Blobs, Executions, RetentionStore
 
@@ -23,7 +23,7 @@ class RemoveOld:
     store: RetentionStore
     blobs: Blobs
     executions: Executions
-    letters: OldLetters
+    others: Sequence[OldOnes]
     periods: Mapping[Kept, timedelta]
 
     @activity.defn
@@ -38,10 +38,13 @@ class RemoveOld:
         if removed.more:
             return removed
         removed += Removed(texts=await self.texts(share.what, older_than), running=removed.running)
-        letters = await self.letters.remove(share.what, older_than)
-        if not letters.more:
-            await self.store.ended(share.what)
-        return removed + letters.model_copy(update={"running": removed.running + letters.running})
+        for each in self.others:
+            ones = await each.remove(share.what, older_than)
+            removed += ones.model_copy(update={"running": removed.running + ones.running})
+            if removed.more:
+                return removed
+        await self.store.ended(share.what)
+        return removed
 
     async def mails(self, what: Kept, older_than: datetime) -> Removed:
         mails = blobs = running = 0

@@ -7,7 +7,7 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from mailroom.models.names import reopened_id
+from mailroom.models.names import is_email_reply, reopened_id
 from mailroom.ports import Transient
 
 
@@ -36,6 +36,8 @@ class TemporalExecutions:
         latest, number = await self._latest(workflow_id), 0
         while latest:
             yield latest
+            if not is_email_reply(workflow_id):
+                return
             number += 1
             latest = await self._latest(reopened_id(workflow_id, number))
 

@@ -34,6 +34,10 @@ def email_reply_id(account: str, message_id: str) -> str:
     return f"email-reply/{_short_hash(account, message_id)}"
 
 
+def is_email_reply(workflow_id: str) -> bool:
+    return workflow_id.startswith("email-reply/")
+
+
 def reopened_id(workflow_id: str, number: int) -> str:
     """Of the workflow in which a mail goes on whose reply came back for the first time, the second,
     ..."""
@@ -61,7 +65,7 @@ def agent_mail_id(letter_id: str) -> str:
     return f"agent-mail/{letter_id}"
 
 
-def outbound_id(id: UUID) -> str:
+def outbound_id(id: UUID | str) -> str:
     return f"outbound/{id}"
 
 

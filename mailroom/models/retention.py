@@ -26,8 +26,8 @@ class DueMail(Frozen):
     at: datetime
 
 
-class OldLetter(Frozen):
-    """A letter that ended long ago, and its place among those."""
+class OldOne(Frozen):
+    """A letter or a message that ended long ago, and its place among those."""
 
     id: str
     at: datetime
@@ -38,6 +38,7 @@ class Removed(Frozen):
 
     mails: int = 0
     letters: int = 0
+    messages: int = Field(default=0, description="outbound ones")
     texts: int = 0
     blobs: int = 0
     running: int = Field(default=0, description="left alone: their workflows have not ended")
@@ -47,6 +48,7 @@ class Removed(Frozen):
         return Removed(
             mails=self.mails + other.mails,
             letters=self.letters + other.letters,
+            messages=self.messages + other.messages,
             texts=self.texts + other.texts,
             blobs=self.blobs + other.blobs,
             running=other.running,

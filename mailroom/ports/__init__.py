@@ -20,7 +20,7 @@ from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.email_reply import Draft, MailRef
 from mailroom.models.mailbox import Cursor, Folder, Found, Mailbox, Reading
 from mailroom.models.poll import StatusReport, TakenMail
-from mailroom.models.retention import DueMail, Kept
+from mailroom.models.retention import DueMail, Kept, OldOne
 from mailroom.models.rows import (
     Change,
     Marker,
@@ -188,6 +188,23 @@ class RetentionStore(Protocol):
         self, what: Kept, older_than: datetime, after: int, limit: int
     ) -> Sequence[int]:
         """Those that go with no mail; the IDs of those that were removed, all above `after`."""
+
+
+class OldOnesStore(Protocol):
+    """Rows of letters or outbound messages that ended long ago; none that waits for anybody."""
+
+    async def due(
+        self, what: Kept, older_than: datetime, after: OldOne | None, limit: int
+    ) -> Sequence[OldOne]:
+        """Those that are old enough, in their order."""
+
+    async def own_blobs(self, ids: Sequence[str]) -> Collection[str]:
+        """The blobs of these that nothing else has."""
+
+    async def remove(self, what: Kept, ids: Sequence[str]) -> None: ...
+
+    async def remove_events(self, older_than: datetime, limit: int) -> int:
+        """Lines that belong to none of them; how many."""
 
 
 class Executions(Protocol):

@@ -24,7 +24,6 @@ from mailroom.models.agent_mail import (
 from mailroom.models.breaker import BreakerTerms, Circuit
 from mailroom.models.events import MailEvent
 from mailroom.models.given_letter import GivenLetter
-from mailroom.models.retention import Kept, OldLetter
 
 
 class LetterStore(Protocol):
@@ -173,20 +172,3 @@ class LetterIntake(Protocol):
 
     async def take(self, letter: GivenLetter, source: str) -> None:
         """Returns once it is durable. Who is not known yet becomes known."""
-
-
-class LetterRetention(Protocol):
-    """Rows of letters that ended long ago; dead and pinned ones are none of them."""
-
-    async def due(
-        self, what: Kept, older_than: datetime, after: OldLetter | None, limit: int
-    ) -> Sequence[OldLetter]:
-        """Letters that are old enough, in their order."""
-
-    async def own_blobs(self, ids: Sequence[str]) -> Collection[str]:
-        """The blobs of these letters that nothing else has."""
-
-    async def remove(self, what: Kept, ids: Sequence[str]) -> None: ...
-
-    async def remove_events(self, older_than: datetime, limit: int) -> int:
-        """Lines about sessions; how many."""

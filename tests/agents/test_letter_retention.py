@@ -138,8 +138,8 @@ async def test_what_sessions_did_is_forgotten_with_the_rows(
 async def test_many_go_in_shares(
     dev_house: House, post: Post, marker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activities.remove_old_letters.BATCH", 2)
-    monkeypatch.setattr("activities.remove_old_letters.MOST_LETTERS", 4)
+    monkeypatch.setattr("activities.remove_old_ones.BATCH", 2)
+    monkeypatch.setattr("activities.remove_old_ones.MOST", 4)
     letters = [await post.letter(f"rig/{marker}", LetterState.DELIVERED) for _ in range(9)]
     await old(post, *letters, days=401)
     done = await run(dev_house)

@@ -1,4 +1,4 @@
-"""Letters that have outlived their retention (port `LetterRetention`)."""
+"""Letters that have outlived their retention (port `OldOnesStore`)."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mailroom.models.agent_mail import ENDED
-from mailroom.models.retention import Kept, OldLetter
+from mailroom.models.retention import Kept, OldOne
 
 _ENDED = [state.value for state in ENDED]
 
@@ -19,8 +19,8 @@ class PostgresLetterRetention:
         self._engine = engine
 
     async def due(
-        self, what: Kept, older_than: datetime, after: OldLetter | None, limit: int
-    ) -> Sequence[OldLetter]:
+        self, what: Kept, older_than: datetime, after: OldOne | None, limit: int
+    ) -> Sequence[OldOne]:
         values = {
             "ended": _ENDED,
             "older_than": older_than,
@@ -30,7 +30,7 @@ class PostgresLetterRetention:
         }
         async with self._engine.connect() as connection:
             rows = (await connection.execute(_DUE[what], values)).mappings()
-            return [OldLetter.model_validate(dict(row)) for row in rows]
+            return [OldOne.model_validate(dict(row)) for row in rows]
 
     async def rows_since(self) -> datetime | None:
         """Rows of letters that ended before that may have been removed; None: none were."""
