@@ -2,7 +2,7 @@
 they meet."""
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,7 +41,7 @@ from activities.tell_overseer import TellOverseer
 from activities.text_owner import TextOwner
 from activities.watch_mailbox import WatchMailbox
 from activities.write_owner import WriteOwner
-from mailroom.adapters import schedules, temporal, twilio
+from mailroom.adapters import temporal, twilio
 from mailroom.adapters.beads import BeadsCommand
 from mailroom.adapters.blobs import ObstoreBlobs
 from mailroom.adapters.command_hook import CommandHook, run_hooks
@@ -76,7 +76,6 @@ from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.wishes import PostgresMailboxes as PostgresAgentMailboxes
-from mailroom.adapters.schedules import Repeated
 from mailroom.adapters.settings import (
     BadConfiguration,
     OwnerSection,
@@ -102,16 +101,10 @@ from mailroom.bridge.queue_reports import Reports
 from mailroom.bridge.queue_returns import Returns
 from mailroom.local.beside import beside
 from mailroom.models.agent_config import AgentsSection
-from mailroom.models.agent_mail import Priority, ScanInput
 from mailroom.models.drafting import DraftsSection
 from mailroom.models.names import (
-    BEADS_POLL,
     DELIVERY_TASK_QUEUE,
-    INBOX_POLL,
     MAIL_TASK_QUEUE,
-    MAILBOX_SCAN,
-    QUEUE_HEALTH,
-    RETENTION,
     agent_mail_id,
     outbound_id,
 )
@@ -463,51 +456,6 @@ async def keep_watches(adapters: Adapters, settings: Settings) -> None:
 async def keep_rates(adapters: Adapters) -> bool:
     """No queue leaves faster than mailroom.toml says. False: this server keeps no rates."""
     return await keep_rate(adapters.client, DELIVERY_TASK_QUEUE, adapters.outbound.throttle_rate)
-
-
-async def keep_schedules(client: Client, settings: Settings) -> None:
-    """What is done every so often is as the settings say; what an operator paused stays so."""
-    every = timedelta(seconds=settings.poll_interval)
-    poll = Repeated(INBOX_POLL, InboxPollWorkflow.run, every, "asks the Email Monitor for mail")
-    await _keep(client, poll, wanted=bool(settings.email_monitor_url))
-    # A machine that sleeps at midnight does it when it wakes up.
-    daily = Repeated(RETENTION, RetentionWorkflow.run, DAY, "removes what is too old", catch_up=DAY)
-    await _keep(client, daily, wanted=bool(settings.periods))
-    note = "scores domains; opens and closes circuits"
-    health = Repeated(QUEUE_HEALTH, QueueHealthWorkflow.run, MINUTE, note)
-    await _keep(client, health, wanted=True)
-    agents = load_config_file(settings.mailroom_config).agents
-    await keep_scans(client, agents)
-    await keep_beads(client, agents)
-
-
-async def keep_scans(client: Client, agents: AgentsSection) -> None:
-    """One for all priorities, and one for each that is looked after at another pace."""
-    own = [each for each in Priority if agents.scan_pause(each) != agents.scan_every]
-    common = [each for each in Priority if each not in own]
-    await _keep(client, _scan(MAILBOX_SCAN, agents.scan_every, common), wanted=bool(common))
-    for each in Priority:
-        scan = _scan(f"{MAILBOX_SCAN}-{each}", agents.scan_pause(each), [each])
-        await _keep(client, scan, wanted=each in own)
-
-
-async def keep_beads(client: Client, agents: AgentsSection) -> None:
-    every, note = agents.beads.every, "takes over the open messages of Beads"
-    poll = Repeated(BEADS_POLL, BeadsPollWorkflow.run, every, note)
-    await _keep(client, poll, wanted=agents.beads.enabled)
-
-
-def _scan(schedule: str, every: timedelta, priorities: Sequence[Priority]) -> Repeated:
-    note = "looks for letters that should have gone on"
-    wanted = ScanInput(priorities=tuple(priorities))
-    return Repeated(schedule, MailboxScanWorkflow.run, every, note, arguments=(wanted,))
-
-
-async def _keep(client: Client, repeated: Repeated, *, wanted: bool) -> None:
-    if wanted:
-        await schedules.keep(client, repeated)
-    else:
-        await schedules.drop(client, repeated.id)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from mailroom.adapters.settings import Settings, load_config_file, owners_of
 from mailroom.adapters.spool.place import only_daemon
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Secrets
+from mailroom.bridge.kept_schedules import keep_schedules
 from mailroom.local import inbound, outbox, pages, phone, secrets, serving
 from mailroom.local.logs import log_to_file
 from mailroom.local.samples import send_samples
@@ -28,7 +29,7 @@ from mailroom.local.servers import (
     temporal_server,
 )
 from mailroom.local.toolchain import temporal_cli
-from worker import Adapters, connected, keep_rates, keep_schedules, keep_watches, worker
+from worker import Adapters, connected, keep_rates, keep_watches, worker
 from workflows.search_attributes import ALL
 
 # Reserved for fiction (North American Numbering Plan); texts to it go to the browser.

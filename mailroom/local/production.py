@@ -22,8 +22,9 @@ from mailroom.adapters.settings import BadConfiguration, Settings
 from mailroom.adapters.spool.place import only_daemon
 from mailroom.bridge.app import create_app
 from mailroom.bridge.context import Secrets
+from mailroom.bridge.kept_schedules import keep_schedules
 from mailroom.local import inbound, secrets, serving
-from worker import connected, database_url, keep_rates, keep_schedules, keep_watches
+from worker import connected, database_url, keep_rates, keep_watches
 from worker import worker as worker_of
 from workflows.search_attributes import ALL
 

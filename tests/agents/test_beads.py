@@ -17,13 +17,13 @@ from temporalio.service import RPCError
 from world import eventually
 
 from mailroom.adapters.postgres.retention import PostgresRetention
+from mailroom.bridge.kept_schedules import keep_beads
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_mail import LetterState, Priority
 from mailroom.models.beads import BeadsPolled
 from mailroom.models.letter_rows import LetterFilter, LetterRow
 from mailroom.models.names import BEADS_POLL, MAIL_TASK_QUEUE
 from mailroom.models.retention import Kept
-from worker import keep_beads
 from workflows.beads_poll import BeadsPollWorkflow
 
 

@@ -6,9 +6,9 @@ import pytest
 from house import House
 from temporalio.service import RPCError
 
+from mailroom.bridge.kept_schedules import keep_scans
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_mail import Priority
-from worker import keep_scans
 
 
 async def every(house: House, schedule: str) -> timedelta:

@@ -22,12 +22,12 @@ from world import mail as raw_mail
 
 from mailroom.adapters.email_monitor import EmailMonitor
 from mailroom.adapters.http import http_client
+from mailroom.bridge.kept_schedules import keep_schedules
 from mailroom.models.email_reply import OwnersWord, Verdict
 from mailroom.models.names import INBOX_POLL, MAIL_TASK_QUEUE, email_reply_id
 from mailroom.models.poll import Polled
 from mailroom.models.states import MailState
 from mailroom.ports import Transient
-from worker import keep_schedules
 from workflows.inbox_poll import InboxPollWorkflow
 
 SOON = timedelta(seconds=20)

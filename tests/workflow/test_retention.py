@@ -20,6 +20,7 @@ from mailroom.adapters.postgres.monitored import PostgresMonitored
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import WorkflowState
 from mailroom.bridge.auth import owner_token
+from mailroom.bridge.kept_schedules import keep_schedules
 from mailroom.models.arrival import Accepted
 from mailroom.models.email_reply import MailRef, OwnersWord, Verdict
 from mailroom.models.mailbox import Mailbox
@@ -29,7 +30,6 @@ from mailroom.models.receipts import Receipt, TextStatus
 from mailroom.models.retention import Retained
 from mailroom.models.states import MailState
 from mailroom.ports import Permanent
-from worker import keep_schedules
 from workflows.retention import RetentionWorkflow
 
 SOON = timedelta(seconds=20)
