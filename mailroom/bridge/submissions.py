@@ -19,6 +19,9 @@ from mailroom.ports import Blobs, Permanent
 from mailroom.ports.outbound import Signer
 
 AT_ONCE = 16
+# The version of IDs that follow from an Idempotency-Key (RFC 9562 §5.5).
+FROM_A_KEY = 5
+REUSED = "This Idempotency-Key was used for another message; use a new one."
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -59,15 +62,24 @@ class Submissions:
         closed = await self.intake.states({one.queue_name for one in messages})
         found = await _each(lambda one: self._checked(one, closed), messages)
         refused = [one for one in found if isinstance(one, Refusal)]
-        items = [one for one in found if not isinstance(one, Refusal)]
+        contents = [one for one in found if not isinstance(one, Refusal)]
+        if atomic:
+            refused += await self._taken_before([item for item, _ in contents])
         if refused and atomic:
             return refused
-        blobs = await _each(lambda one: self.blobs.put(one[1].data), items)
-        rows = [(item, blob) for (item, _), blob in zip(items, blobs, strict=True)]
-        if rows:
-            await self.intake.insert(rows)
-        started = await _each(lambda one: self._started(one[0]), items)
-        return [*refused, *(one for one in started if one)]
+        blobs = await _each(lambda one: self.blobs.put(one[1].data), contents)
+        rows = [(item, blob) for (item, _), blob in zip(contents, blobs, strict=True)]
+        new = await self.intake.insert(rows) if rows else set()
+        others = await self._taken_before([item for item, _ in rows if item.id not in new])
+        wrong = {one.id for one in others}
+        items = [item for item, _ in rows if item.id not in wrong]
+        started = await _each(self._started, items)
+        return [*refused, *others, *(one for one in started if one)]
+
+    async def _taken_before(self, items: Sequence[MessageQueueItem]) -> list[Refusal]:
+        """Those with the IDs of others. The same message again is the same message."""
+        keyed = [item for item in items if item.id.version == FROM_A_KEY]
+        return [Refusal(id, REUSED) for id in await self.intake.different(keyed)] if keyed else []
 
     async def give_content(self, item: MessageQueueItem, new: NewMessage) -> MessageQueueItem:
         """To a message that came without. Raises `Permanent`."""

@@ -105,6 +105,43 @@ def test_a_raw_mail_without_from_is_refused(data: bytes) -> None:
         content(raw(data))
 
 
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        (b"From: ada@company.com\nFrom: eve@company.com", "several From"),
+        (b"From: ada@company.com\nfrom : eve@company.com", "several From"),
+        (b" From: ada@company.com\nSubject: Hi", "no header field"),
+        (b"From: ada@company.com\nno field\nBcc: secret@example.com", "no header field"),
+        (b"From: ada@company.com\nSub ject: Hi", "no header field"),
+        (b"From: ada@company.com\nBetreff\xc3\xa4: Hi", "no header field"),
+        (b"From: ada@company.com\nX\0: Hi", "no header field"),
+        (b"From: ada@company.com\n" + b"X: y\n" * 100_000, "longer than"),
+    ],
+)
+def test_a_header_that_programs_read_differently_is_refused(head: bytes, why: str) -> None:
+    with pytest.raises(Unbuildable, match=why):
+        content(raw(head + b"\n\nHi"))
+
+
+def test_what_ends_no_line_smuggles_nothing() -> None:
+    body = b"one\n.\r\nMAIL FROM:<eve@example.com>\r.\rtwo\r\n.\nthree"
+    found = content(raw(b"From: ada@company.com\r\rX: none\r\n\r\n" + body))
+    assert found.data.count(b"\r\n") == found.data.count(b"\r") == found.data.count(b"\n")
+
+
+def test_the_line_with_which_mailbox_files_begin_a_mail_is_left_out() -> None:
+    found = content(raw(b"From ada Mon Nov 21 10:00:00 2026\nFrom: ada@company.com\n\nHi"))
+    assert b"Mon Nov" not in found.data
+    assert found.headers["From"] == "ada@company.com"
+
+
+def test_a_link_of_its_own_to_leave_stays_alone() -> None:
+    given = b"From: ada@company.com\nlist-unsubscribe: <https://own.test/>\n\nHi"
+    more = {"List-Unsubscribe": "<x>", "List-Unsubscribe-Post": "y"}
+    found = built(raw(given), ID, NOW, more)
+    assert found.data.lower().count(b"list-unsubscribe") == 1
+
+
 def test_an_author_that_is_none_is_refused() -> None:
     with pytest.raises(Unbuildable, match="From"):
         content(new(headers={"From": "nobody"}))
@@ -135,6 +172,15 @@ def test_an_author_that_is_none_is_refused() -> None:
         {"scheduled_at": "2026-11-22T12:00:00Z", "expires_at": "2026-11-21T12:00:00Z"},
         {"tags": ["t"] * 51},
         {"metadata": {"a": "b" * 20_000}},
+        {"metadata": {"a": float("nan")}},
+        {"metadata": {"a": ["\0"]}},
+        {"metadata": {"\0": 1}},
+        {"metadata": {"a": "\ud800"}},
+        {"text": "a\0b"},
+        {"text": "\ud800"},
+        {"text": "Hi", "html": "\udfff"},
+        {"scheduled_at": "9999-12-31T00:00:00Z"},
+        {"expires_at": "9999-12-31T23:59:59-12:00"},
         {"message_id": "one"},
         {"colour": "red"},
     ],
@@ -142,3 +188,8 @@ def test_an_author_that_is_none_is_refused() -> None:
 def test_what_can_only_go_wrong_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         new(**wrong)
+
+
+def test_metadata_may_speak_of_escapes() -> None:
+    known = {"path": "C:\\u0000", "name": "ü 🎈"}
+    assert new(metadata=known).metadata == known

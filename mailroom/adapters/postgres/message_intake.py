@@ -26,6 +26,14 @@ class PostgresMessageIntake:
         async with self._engine.connect() as connection:
             return {UUID(str(id)) for id in await connection.scalars(_INSERT, values)}
 
+    async def different(self, items: Sequence[MessageQueueItem]) -> set[UUID]:
+        """Those whose ID another message has already."""
+        fields = {"id", "sender", "recipient", "body_hash", "headers"}
+        rows = [item.model_dump(mode="json", include=fields) for item in items]
+        async with self._engine.connect() as connection:
+            found = await connection.scalars(_DIFFERENT, {"rows": json.dumps(rows)})
+            return {UUID(str(id)) for id in found}
+
     async def give_content(self, item: MessageQueueItem, blob: str) -> bool:
         """To a message that came without; False if it has some, or is not there."""
         values = item.model_dump(mode="json", include=set(_CONTENT_FIELDS)) | {
@@ -61,6 +69,13 @@ _INSERT = text(f"""
     )
     SELECT id FROM added
 """)  # noqa: S608
+_DIFFERENT = text("""
+    SELECT m.id
+    FROM jsonb_populate_recordset(CAST(NULL AS message_queue), CAST(:rows AS jsonb)) AS given
+    JOIN message_queue AS m ON m.id = given.id
+    WHERE (m.sender, m.recipient, m.body_hash, m.headers)
+          IS DISTINCT FROM (given.sender, given.recipient, given.body_hash, given.headers)
+""")
 _GIVE_CONTENT = text("""
     WITH given AS (
         UPDATE message_queue

@@ -22,7 +22,9 @@ ADDRESS_HEADERS = ("From", "To", "Cc", "Reply-To", "Sender")
 LONGEST_SHOWN = 500
 # A raw mail must not tell hidden recipients, and whoever delivers last writes the return path.
 _DROPPED = (b"bcc", b"return-path", b"resent-bcc")
-_LINE_END = re.compile(rb"\r\n|\r|\n")
+# RFC 5322 §2.2, and §4.5 for the space before the colon.
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+LONGEST_HEAD = 256 * 1024
 
 
 class Unbuildable(ValueError):
@@ -101,12 +103,11 @@ def _charset(text: str) -> str:
 
 def _completed(new: NewMessage, id: UUID, at: datetime, more: Mapping[str, str]) -> Content:
     """A whole mail as it was given, with what it lacks in front."""
-    data = _LINE_END.sub(b"\r\n", new.raw or b"")
-    head, _, body = data.partition(b"\r\n\r\n")
+    head, _, body = _with_line_ends(new.raw or b"").partition(b"\r\n\r\n")
+    if len(head) > LONGEST_HEAD:
+        raise Unbuildable(f"The mail's header is longer than {LONGEST_HEAD:,} bytes.")
     fields = [each for each in _fields(head) if _name(each) not in _DROPPED]
-    names = {_name(each) for each in fields}
-    if b"from" not in names:
-        raise Unbuildable("The mail has no From header (RFC 5322 §3.6).")
+    names = _checked(fields)
     lacking = {
         "Date": format_datetime(at),
         "Message-ID": new.message_id or message_id_of(id, new.sender),
@@ -120,6 +121,28 @@ def _completed(new: NewMessage, id: UUID, at: datetime, more: Mapping[str, str])
     data = b"\r\n".join([*front, *fields]) + b"\r\n\r\n" + body
     mail = read_mail(data)
     return _content(data, mail.message_id, header_fields(data), len(mail.attachments))
+
+
+def _with_line_ends(raw: bytes) -> bytes:
+    """Every line ends as SMTP has it: what ends none is no way to smuggle a second mail in."""
+    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+
+
+def _checked(fields: Iterable[bytes]) -> set[bytes]:
+    """Their names. Programs differ in where they see the end of a header that is broken, and in
+    whom they show of several authors."""
+    names = []
+    for field in fields:
+        names.append(_name(field))
+        if not _FIELD.match(field):
+            shown = one_line(field.decode("utf-8", "replace"), 40)
+            raise Unbuildable(f"“{shown}” is no header field (RFC 5322 §2.2); mend or remove it.")
+    match names.count(b"from"):
+        case 0:
+            raise Unbuildable("The mail has no From header (RFC 5322 §3.6).")
+        case 1:
+            return set(names)
+    raise Unbuildable("The mail has several From headers; RFC 5322 §3.6 allows one.")
 
 
 def _content(
@@ -138,9 +161,11 @@ def _content(
 
 
 def _fields(head: bytes) -> Iterator[bytes]:
-    """Header fields with their continuation lines."""
+    """Header fields with their continuation lines, without the line that mailbox files begin a mail
+    with."""
     field: list[bytes] = []
-    for line in head.split(b"\r\n"):
+    lines = head.split(b"\r\n")
+    for line in lines[1:] if lines[0].startswith(b"From ") else lines:
         if field and not line.startswith((b" ", b"\t")):
             yield b"\r\n".join(field)
             field = []
