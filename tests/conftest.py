@@ -11,6 +11,7 @@ import httpx
 import pytest
 from house import (
     EVENTS_BEFORE_CONTINUE_AS_NEW,
+    TEMPLATE,
     WEBHOOK_SECRET,
     House,
     address_of,
@@ -33,6 +34,11 @@ from mailroom.local.tmux import HOW_TO_INSTALL as HOW_TO_INSTALL_TMUX
 from mailroom.local.tmux import tmux_or_debians
 from mailroom.local.toolchain import temporal_cli, time_skipping_server
 
+# Servers of a session that only some tests need.
+SHARED = ("dev_house", "imap_house")
+# A Java machine that lives for one module: to compile what it runs a second time doesn't pay.
+SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -47,13 +53,31 @@ def pytest_configure() -> None:
     """Ctrl-C reaches the processes that tests start, also where this one runs in a shell's
     background, which ignores it and would hand that on."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.setdefault("JDK_JAVA_OPTIONS", SHORT_LIVED)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares a server that takes seconds to start runs in one process, else both start it."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(_shared_by(item)))
+
+
+def _shared_by(item: pytest.Item) -> str:
+    """The name of what the test shares: one of `SHARED`, the browser's stack, or its module."""
+    assert isinstance(item, pytest.Function)
+    folder = item.path.parent.name
+    return next(
+        (name for name in SHARED if name in item.fixturenames),
+        folder if folder == "browser" else f"{folder}-{item.path.stem}",
+    )
 
 
 @pytest.fixture(scope="session")
 async def database(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[URL]:
-    async with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
-        await upgrade(url)
-        yield url
+    async with postgres_server(tmp_path_factory.mktemp("postgres"), TEMPLATE) as template:
+        await upgrade(template)
+        yield await another_database(template, "mailroom")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from temporalio.testing import WorkflowEnvironment
 from world import PHONE, Gateway, Sink, eventually
 
 from mailroom.adapters import temporal
-from mailroom.adapters.postgres.migrate import upgrade
 from mailroom.adapters.postgres.views import WorkflowState
 from mailroom.adapters.settings import Settings
 from mailroom.adapters.spool.spool import Spool
@@ -33,6 +32,8 @@ TOKEN = "a-token-for-tests"
 OWNER = "owner@mailroom.test"
 # Low, so that a test can exceed it.
 EVENTS_BEFORE_CONTINUE_AS_NEW = 500
+# Migrated, and nobody's: PostgreSQL copies a database to which nobody is connected.
+TEMPLATE = "migrated"
 
 
 # Urgent ones wait to be acknowledged.
@@ -140,16 +141,15 @@ async def idle_house_on(
 
 
 async def another_database(database: URL, name: str) -> URL:
-    """Beside `database`, on the same server."""
+    """Beside `database`, on the same server; migrated, and empty."""
     engine = create_engine(
-        database.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+        database.set(drivername="postgresql+psycopg", database="postgres"),
+        isolation_level="AUTOCOMMIT",
     )
     with engine.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}"'))
+        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"'))
     engine.dispose()
-    own = database.set(database=name)
-    await upgrade(own)
-    return own
+    return database.set(database=name)
 
 
 @asynccontextmanager
