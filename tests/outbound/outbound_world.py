@@ -1,6 +1,7 @@
 """What tests of outbound messages do: submit, wait, look."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -80,12 +81,18 @@ class Outbound:
         async def is_over() -> bool:
             if (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING:
                 return True
-            if (await self.item(id)).status in ("deferred", "scheduled"):
-                await self.house.skip(minutes=30)
+            item = await self.item(id)
+            if item.status in ("deferred", "scheduled") and item.next_attempt_at:
+                await self._skip_to(item.next_attempt_at)
             return False
 
         await eventually(is_over, 60)
         return await self.item(id)
+
+    async def _skip_to(self, at: datetime) -> None:
+        left = at - await self.house.env.get_current_time()
+        if left > timedelta():
+            await self.house.env.sleep(left)
 
     async def progress(self, id: UUID) -> OutboundProgress:
         handle = self.house.client.get_workflow_handle_for(
