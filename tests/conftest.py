@@ -47,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=200,
         help="how many users of a spool are killed at random",
     )
+    parser.addoption("--campaign", type=int, default=300, help="how many messages a campaign has")
 
 
 def pytest_configure() -> None:
