@@ -45,6 +45,8 @@ bench: $(STAMP) ## measures it
 	@$(PYTHON_IN_VENV) -m bench.accept
 	@$(PYTHON_IN_VENV) -m bench.letters
 	@$(PYTHON_IN_VENV) -m bench.sessions
+	@$(PYTHON_IN_VENV) -m bench.outbound
+	@$(PYTHON_IN_VENV) -m bench.deliveries
 
 servers: $(STAMP) ## finds, fetches or builds the servers that the tests need
 	@$(PYTHON_IN_VENV) -m mailroom.local.toolchain --tests $(TOOLCHAIN_ARGS)
