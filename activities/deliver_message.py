@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import uniform
 
 from temporalio import activity
@@ -13,7 +13,7 @@ from mailroom.models.outbound import endings
 from mailroom.models.outbound.bounces import BounceRule, classify
 from mailroom.models.outbound.claim import Attempted, Claim
 from mailroom.models.outbound.config import OutboundSection
-from mailroom.models.outbound.message import DeliverInput, Event, Outcome
+from mailroom.models.outbound.message import DeliverInput, Outcome
 from mailroom.models.outbound.parcel import Parcel
 from mailroom.models.outbound.words import MessageQueueStatus
 from mailroom.ports import Blobs, Permanent, SendMarkers, SendUnknown
@@ -99,13 +99,13 @@ class DeliverMessage:
         blob = claim.blob
         if blob is None:
             raise Refused("The message has no content; supply it.")
-        data = await self.blobs.get(blob)
 
         async def claim_marker() -> None:
             if not await self.markers.claim(request.marker, blob):
                 raise SendUnknown("Another try of this attempt is under way.")
 
         try:
+            data = await self.blobs.get(blob)
             sent = parcel.model_copy(update={"sender": self.return_path(parcel)})
             return endings.taken(request, await self.courier.deliver(sent, data, claim_marker))
         except (Refused, Deferred, Busy, SendUnknown):
@@ -114,14 +114,17 @@ class DeliverMessage:
             raise Refused(str(error)) from error
 
     async def written(self, ended: Attempted) -> Outcome:
+        at = datetime.now(UTC)
         status = await self.store.attempted(ended)
         return Outcome(
             status=status,
             num_attempts=ended.attempt,
             next_attempt_at=ended.next_attempt_at,
             relayed=ended.relayed,
-            unknown=ended.event is Event.UNKNOWN,
+            # Also where another try of this attempt was first to say so.
+            unknown=status is MessageQueueStatus.SUSPENDED,
             reason=ended.reason,
+            at=at,
         )
 
 

@@ -32,7 +32,6 @@ from workflows import outbound_display, outbound_policies
 from workflows.search_attributes import MAIL_ATTEMPTS, MAIL_PRIORITY, MAIL_QUEUE, MAIL_STATE
 
 S = MessageQueueStatus
-HEARD_LIMIT = 1_000
 
 
 @workflow.defn
@@ -82,8 +81,7 @@ class OutboundMessageWorkflow:
                 break
         else:
             await self.take_in(trying)
-        meant = [word for word in self.unheeded if still_meant(word, self.progress)]
-        self.heard = [*meant, *self.heard]
+        self.heard = [*self.unheeded, *self.heard]
         self.unheeded, self.trying = [], False
 
     async def is_over(self, trying: "workflow.ActivityHandle[Outcome]") -> bool:
@@ -98,7 +96,9 @@ class OutboundMessageWorkflow:
             if isinstance(error.cause, WorkflowTimeout):
                 return  # no worker began with it before the message's time was over
             raise
-        self.progress = self.progress.model_copy(update=outcome.model_dump())
+        self.progress = self.progress.model_copy(update=outcome.model_dump(exclude={"at"}))
+        self.unheeded = [word for word in self.unheeded if still_meant(word, outcome)]
+        self.heard = [word for word in self.heard if still_meant(word, outcome)]
         if self.woken:
             # Its queue was opened while it came back with the news that it is closed.
             self.enter(held=False)
@@ -166,8 +166,7 @@ class OutboundMessageWorkflow:
             self.enter(status=found.status)
             return True
         if self.trying:
-            early = found.status is S.IN_DELIVERY
-            self.unheeded.append(word.model_copy(update={"early": early}))
+            self.unheeded.append(word)
         elif found.step > self.progress.step:
             self.enter(step=found.step)
             self.heard.insert(0, word)
@@ -221,8 +220,8 @@ class OutboundMessageWorkflow:
             workflow.set_current_details(outbound_display.details(self.message, self.progress))
 
     def hears(self, word: Word) -> None:
-        if len(self.heard) < HEARD_LIMIT:
-            self.heard.append(word)
+        # However many: Temporal takes 10,000 signals for a run, and what it has taken counts.
+        self.heard.append(word.model_copy(update={"at": workflow.now()}))
 
     def is_told(self, word: Word) -> None:
         """By other steps, which say it once: it is never too much, and once is enough."""

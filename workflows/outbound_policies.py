@@ -28,7 +28,9 @@ def of_delivery(message: OutboundMessage, left: timedelta) -> ActivityConfig:
         start_to_close_timeout=timedelta(minutes=25),
         heartbeat_timeout=HEARTBEAT,
         retry_policy=RetryPolicy(
-            initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
+            initial_interval=timedelta(seconds=1),
+            maximum_interval=timedelta(minutes=1),
+            non_retryable_error_types=["Permanent"],
         ),
     )
 

@@ -120,7 +120,8 @@ async def accept(the: Context, message: SpooledSubmission, queued_at: datetime) 
         new = NewMessage.model_validate(message.message)
     except ValidationError as error:
         raise Permanent(_problem(0, error).error) from error
-    refused = await the.submissions.take([Submitted(UUID(message.id), new, queued_at)])
+    one = Submitted(UUID(message.id), new, queued_at)
+    refused = await the.submissions.take([one], promised=True)
     if refused:
         raise Permanent(refused[0].why)
 

@@ -56,10 +56,14 @@ class Submissions:
     terms: OutboundSection
     unsubscribe_headers: Callable[[UUID], Mapping[str, str]]
 
-    async def take(self, messages: Sequence[Submitted], *, atomic: bool = False) -> list[Refusal]:
+    async def take(
+        self, messages: Sequence[Submitted], *, atomic: bool = False, promised: bool = False
+    ) -> list[Refusal]:
         """What could not be taken, and why; all else is durable, and on its way. `atomic`: nothing
-        is taken where anything is refused."""
-        closed = await self.intake.states({one.queue_name for one in messages})
+        is taken where anything is refused. `promised`: they were accepted before, and a queue that
+        was closed since then has them still."""
+        queues = {one.queue_name for one in messages}
+        closed = {} if promised else await self.intake.states(queues)
         found = await _each(lambda one: self._checked(one, closed), messages)
         refused = [one for one in found if isinstance(one, Refusal)]
         contents = [one for one in found if not isinstance(one, Refusal)]

@@ -58,6 +58,9 @@ class PostgresMessages:
         }
         async with self._engine.connect() as connection:
             found = await connection.scalar(_ATTEMPTED, values)
+            if found is None:
+                # Asked again: what another has just written, the first statement has not seen.
+                found = await connection.scalar(_STATUS, {"id": attempted.id})
         return MessageQueueStatus(found) if found else attempted.status
 
     async def settle(self, settle: SettleMessage) -> Settled:
@@ -244,8 +247,9 @@ _ATTEMPTED = text("""
         WHERE CAST(:suppress AS text) IS NOT NULL
         ON CONFLICT DO NOTHING
     )
-    SELECT coalesce((SELECT status FROM moved), (SELECT status FROM message_queue WHERE id = :id))
+    SELECT status FROM moved
 """)
+_STATUS = text("SELECT status FROM message_queue WHERE id = :id")
 
 # What a courier has in its hands nobody changes, nor what an attempt has done that the workflow
 # does not know of yet; a relayed message can only be given up. A marker without an outcome: a

@@ -91,6 +91,7 @@ class Outcome(Frozen):
     relayed: bool = False
     unknown: bool = False
     reason: str | None = None
+    at: AwareDatetime | None = Field(default=None, description="before this nobody could know")
 
 
 class Order(StrEnum):
@@ -114,7 +115,7 @@ class Word(Frozen):
     queue_name: str | None = None
     priority: MessagePriority | None = None
     status: MessageQueueStatus | None = None
-    early: bool = Field(default=False, description="said before the attempt under way had ended")
+    at: AwareDatetime | None = None
 
 
 class SettleMessage(Frozen):

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from mailroom.models.outbound.message import Event, Order, OutboundProgress, SettleMessage, Word
+from mailroom.models.outbound.message import (
+    Event,
+    Order,
+    OutboundProgress,
+    Outcome,
+    SettleMessage,
+    Word,
+)
 from mailroom.models.outbound.words import BounceType, MessageQueueStatus
 from mailroom.models.text import one_line
 
@@ -40,10 +47,12 @@ def changes_nothing(word: Word, progress: OutboundProgress) -> bool:
     return word.order is Order.SUSPEND and progress.status is S.SUSPENDED
 
 
-def still_meant(word: Word, progress: OutboundProgress) -> bool:
+def still_meant(word: Word, outcome: Outcome) -> bool:
     """Whoever said `retry` while an attempt was under way did not know that it would end without
-    an answer: what may have been sent is sent again by those alone who know that."""
-    return not (word.early and word.order is Order.RETRY and progress.unknown)
+    an answer: what may have been sent is sent again by those alone who can know that."""
+    if word.order is not Order.RETRY or not outcome.unknown:
+        return True
+    return word.at is None or outcome.at is None or word.at >= outcome.at
 
 
 def as_said(text: str, longest: int) -> str:
