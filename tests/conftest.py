@@ -36,6 +36,8 @@ from mailroom.local.toolchain import temporal_cli, time_skipping_server
 
 # Servers of a session that only some tests need.
 SHARED = ("dev_house", "imap_house")
+# Folders whose tests share one stack.
+STACKS = ("browser", "stack")
 # A Java machine that lives for one module: to compile what it runs a second time doesn't pay.
 SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
@@ -65,12 +67,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _shared_by(item: pytest.Item) -> str:
-    """The name of what the test shares: one of `SHARED`, the browser's stack, or its module."""
+    """The name of what the test shares: one of `SHARED`, a stack, or its module."""
     assert isinstance(item, pytest.Function)
     folder = item.path.parent.name
     return next(
         (name for name in SHARED if name in item.fixturenames),
-        folder if folder == "browser" else f"{folder}-{item.path.stem}",
+        folder if folder in STACKS else f"{folder}-{item.path.stem}",
     )
 
 
