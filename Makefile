@@ -11,7 +11,8 @@ STAMP := $(VENV)/installed-in
 PYTHON ?= python3.13 python3.12 python3.11 python3
 # Arguments for the program that a target runs: make test ARGS="-k spool"
 ARGS ?=
-PYTEST_ARGS ?= -n 2 --dist loadgroup
+# In order: sorted by size, single long tests (stacks, corpora) come last, and one process waits.
+PYTEST_ARGS ?= -n 2 --dist loadgroup --no-loadscope-reorder
 TOOLCHAIN_ARGS := $(if $(MAILROOM_CACHE_DIR),--cache "$(MAILROOM_CACHE_DIR)") \
 	$(if $(filter true,$(CI)),--required)
 
