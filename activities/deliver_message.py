@@ -68,6 +68,8 @@ class DeliverMessage:
         try:
             return await self.handed_over(request, claim, parcel)
         except Busy as error:
+            # Else nobody could stop what waits for a connection, for as long as there is none.
+            await self.store.put_back(request)
             raise ApplicationError(
                 f"{error}",
                 type="Busy",

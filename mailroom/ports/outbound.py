@@ -67,6 +67,9 @@ class MessageStore(Protocol):
         """The message, now in delivery; or what keeps it from that. Raises `Permanent` where there
         is no such message."""
 
+    async def put_back(self, request: DeliverInput) -> None:
+        """What was claimed, and is in nobody's hands: it waits for its turn."""
+
     async def attempted(self, attempted: Attempted) -> MessageQueueStatus:
         """How an attempt ended; the status afterwards."""
 

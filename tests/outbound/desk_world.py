@@ -30,7 +30,7 @@ from mailroom.models.outbound.parcel import Parcel, Taken
 from mailroom.models.outbound.submission import NewMessage
 from mailroom.models.outbound.words import MessageQueueStatus
 from mailroom.ports import SendUnknown
-from mailroom.ports.outbound import Deferred
+from mailroom.ports.outbound import Busy, Deferred
 from workflows.outbound_message import OutboundMessageWorkflow
 from workflows.sandbox import sandbox
 
@@ -38,10 +38,12 @@ from workflows.sandbox import sandbox
 @dataclass
 class Hand:
     """A courier. `holds`: what it waits for with a message in its hands; `ends`: how its next
-    attempts end (defer, unknown, relay), the others are delivered."""
+    attempts end (defer, unknown, relay), the others are delivered. While it is `busy` it has no
+    connection for anybody."""
 
     holds: asyncio.Event = field(default_factory=asyncio.Event)
     ends: list[str] = field(default_factory=list)
+    busy: bool = False
     tries: int = 0
     sent: int = 0
 
@@ -50,6 +52,8 @@ class Hand:
     ) -> Taken:
         self.tries += 1
         await self.holds.wait()
+        if self.busy:
+            raise Busy("4 connections are in use for a while.")
         end = self.ends.pop(0) if self.ends else "take"
         if end == "defer":
             raise Deferred("451 4.3.2 try later")

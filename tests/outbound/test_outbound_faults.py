@@ -126,6 +126,21 @@ async def test_it_expires_while_it_waits_for_a_worker(desk: Desk) -> None:
     assert item.last_bounce_reason == "Its time was over before it could be delivered."
 
 
+async def test_what_waits_for_a_connection_can_be_stopped_and_moved(desk: Desk) -> None:
+    desk.hand.busy = True
+    desk.hand.holds.set()
+    stopped, moved = await desk.submit(), await desk.submit()
+    async with desk.at_work():
+        await desk.hand.has(4)
+        await desk.tell(stopped, "cancel", "the campaign is over")
+        await desk.tell(moved, "rebind", f"other-{desk.queue}")
+        await desk.reached(stopped, "cancelled", num_attempts=0)
+        await desk.reached(moved, "ready", queue_name=f"other-{desk.queue}")
+        desk.hand.busy = False
+        await desk.reached(moved, "delivered", num_attempts=1)
+    assert desk.hand.sent == 1
+
+
 async def test_a_relay_that_has_it_is_not_ours_to_command(desk: Desk) -> None:
     desk.hand.ends = ["relay"]
     desk.hand.holds.set()

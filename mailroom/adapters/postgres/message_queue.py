@@ -37,6 +37,11 @@ class PostgresMessages:
             raise Permanent("There is no such message; it was removed.")
         return _claim(row)
 
+    async def put_back(self, request: DeliverInput) -> None:
+        values = {"id": request.id, "step": request.step}
+        async with self._engine.connect() as connection:
+            await connection.execute(_PUT_BACK, values)
+
     async def attempted(self, attempted: Attempted) -> MessageQueueStatus:
         values = {
             **attempted.model_dump(
@@ -212,6 +217,11 @@ _CLAIM = text("""
            (SELECT set_config('synchronous_commit', 'off', true)
             FROM moved WHERE status = 'in_delivery') AS at_once
     FROM m
+""")
+
+_PUT_BACK = text("""
+    UPDATE message_queue SET status = 'ready', updated_at = now()
+    WHERE id = :id AND step = :step AND status = 'in_delivery' AND NOT relayed
 """)
 
 # Once: a worker may have died before it could say that it is written, and a report may have come
