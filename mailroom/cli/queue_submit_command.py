@@ -1,15 +1,11 @@
 """`mailroom queue submit`: what can be typed."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from mailroom.cli.errors import ExitCode, Failure
 from mailroom.cli.output import Output, OutputOption
-from mailroom.models.durations import Duration
 
 Files = Annotated[
     list[Path],
@@ -59,6 +55,7 @@ def submit(
     `mailroom queue submit people.csv --template hello.txt --sender news@example.org`.
     """
     from mailroom.cli import queue_submit  # noqa: PLC0415
+    from mailroom.cli.queue_moments import moments_of  # noqa: PLC0415
 
     typed: dict[str, Any] = {
         "sender": sender,
@@ -74,28 +71,9 @@ def submit(
     order = queue_submit.Order(
         files=files,
         template=template,
-        common=given | _moments({"scheduled_at": at, "expires_at": expires}),
+        common=given | moments_of({"scheduled_at": at, "expires_at": expires}),
         key=idempotency_key or queue_submit.key_of([*files, *filter(None, [template])], given),
         atomic=atomic,
         dry_run=dry_run,
     )
     queue_submit.submit(order, output)
-
-
-def _moments(typed: dict[str, str | None]) -> dict[str, str]:
-    return {name: moment_of(text).isoformat() for name, text in typed.items() if text is not None}
-
-
-def moment_of(text: str) -> datetime:
-    words = text.strip()
-    now = datetime.now(UTC)
-    try:
-        if words.lower().startswith("in "):
-            return now + TypeAdapter(Duration).validate_python(words[3:].strip())
-        found: datetime = TypeAdapter(AwareDatetime).validate_python(words)
-    except ValidationError as error:
-        raise Failure(
-            f"{text[:60]!r} is no moment: say `in 2h`, or 2026-03-02T18:00:00+01:00.",
-            ExitCode.USAGE,
-        ) from error
-    return found

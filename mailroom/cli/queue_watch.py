@@ -118,7 +118,10 @@ def page(overview: Overview, rate: float) -> RenderableType:
     for status, number in counts:
         table.add_row(status_text(status), f"{number:,}")
     about = Text(f"{total:,} messages, {rate:.0f} per second", style="bold")
-    return Group(about, bar(counts), table, Text(), _queues(overview.queues[:QUEUES_SHOWN]))
+    shown: list[RenderableType] = [about, bar(counts), table]
+    if overview.queues:
+        shown += [Text(), _queues(overview.queues[:QUEUES_SHOWN])]
+    return Group(*shown)
 
 
 def bar(counts: list[tuple[S, int]], width: int = BAR_WIDTH) -> Text:
