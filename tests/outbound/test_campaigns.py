@@ -1,5 +1,6 @@
 """A campaign as its recipients see it: signed, left by one click, and then silent."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -148,7 +149,7 @@ async def test_who_is_off_the_list_gets_mail_again(
 async def test_a_mail_that_can_not_be_signed_is_refused_and_the_others_are_not(
     outbound: Outbound, queue_api: httpx.AsyncClient
 ) -> None:
-    whole = "RnJvbTogYW5uQGNvbXBhbnkuY29tCm5vIGhlYWRlcgoKSGk="
+    whole = b64encode(b"From: ann@company.com\nX-Old : a space\n\nHi").decode()
     good = outbound.message()
     bad = {name: good[name] for name in ("sender", "recipient")} | {"raw": whole}
     answer = await queue_api.post("/queue/messages", json={"items": [bad, good]})

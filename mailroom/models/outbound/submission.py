@@ -33,7 +33,7 @@ _NAME = re.compile(r"[!-9;-~]{1,76}")
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _HALF = re.compile("[\ud800-\udfff]")
 # Computing with later ones may leave the calendar.
-_END = datetime(2100, 1, 1, tzinfo=UTC)
+_END = datetime(3000, 1, 1, tzinfo=UTC)
 # What we write ourselves, what a server on the way writes, and what would show a hidden copy.
 _OURS = frozenset({
     "bcc", "date", "dkim-signature", "message-id", "mime-version", "received", "resent-bcc",
@@ -103,7 +103,7 @@ def _text(given: str) -> str:
 
 def _foreseeable(at: datetime) -> datetime:
     if at >= _END:
-        raise ValueError("it is too far away; name a time in this century")
+        raise ValueError("it is too far away; name a time before the year 3000")
     return at
 
 
