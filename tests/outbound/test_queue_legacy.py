@@ -158,7 +158,7 @@ async def test_a_message_of_the_new_model_follows_the_old_words(
     legacy: httpx.AsyncClient, outbound: Outbound
 ) -> None:
     id = await outbound.submit(
-        scheduled_at="2999-01-01T00:00:00Z", expires_at="2999-02-01T00:00:00Z"
+        scheduled_at="2035-01-01T00:00:00Z", expires_at="2036-01-01T00:00:00Z"
     )
     path = f"{LEGACY}/{id}"
     assert (await legacy.get(path)).json()["status"] == "waiting"
@@ -170,7 +170,7 @@ async def test_a_message_of_the_new_model_follows_the_old_words(
 
 async def test_what_is_suspended_goes_on(legacy: httpx.AsyncClient, outbound: Outbound) -> None:
     id = await outbound.submit(
-        scheduled_at="2999-01-01T00:00:00Z", expires_at="2999-02-01T00:00:00Z"
+        scheduled_at="2035-01-01T00:00:00Z", expires_at="2036-01-01T00:00:00Z"
     )
     await outbound.tell(id, "suspend", reason="look at it")
     await outbound.reached(id, "suspended")
