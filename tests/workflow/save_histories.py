@@ -14,15 +14,21 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+from fastapi import FastAPI
 from house import House, address_of, house_on, settings_for
 from sqlalchemy import TextClause, text
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
+from web import web_server
 from world import eventually, gateway_running, mail, sink_running
 
+from mailroom.adapters.postgres.message_reports import PostgresReports
 from mailroom.adapters.postgres.migrate import upgrade
+from mailroom.bridge.message_flows import MessageFlows
+from mailroom.bridge.queue_reports import Reports
+from mailroom.bridge.submissions import Submitted
 from mailroom.local.servers import postgres_server
 from mailroom.local.toolchain import time_skipping_server
 from mailroom.models.agent_mail import LetterState, Priority
@@ -32,12 +38,16 @@ from mailroom.models.names import (
     MAIL_TASK_QUEUE,
     QUEUE_HEALTH,
     agent_mail_id,
+    outbound_id,
     queue_release_id,
 )
 from mailroom.models.new_letter import NewLetter
 from mailroom.models.outbound.queues import CircuitState, SetState
+from mailroom.models.outbound.report import Report, ReportKind, ReportSource
+from mailroom.models.outbound.submission import NewMessage
 from mailroom.models.outbound.words import QueueState
 from mailroom.models.states import MailState
+from workflows.outbound_message import OutboundMessageWorkflow
 from workflows.queue_health import QueueHealthWorkflow
 
 FOLDER = Path(__file__).parent / "histories"
@@ -278,6 +288,98 @@ async def circuit_opened_and_closed(house: House) -> Accepted:
     return Accepted(queue_release_id("sick.test"), "sick.test", True)
 
 
+async def message(house: House, what: str = "take", **more: Any) -> Accepted:
+    """An outbound message to an address at which the sink does `what`."""
+    new = NewMessage.model_validate(
+        {
+            "sender": "news@company.com",
+            "recipient": f"{what}+story@example.com",
+            "headers": {"Subject": "News"},
+            "text": "Hello",
+            # Time is skipped, which the clock that expiry is computed by does not know.
+            "expires_at": "2036-01-01T00:00:00Z",
+            **more,
+        }
+    )
+    one = Submitted(uuid4(), new, datetime.now(UTC))
+    assert await house.context.submissions.take([one]) == []
+    return Accepted(outbound_id(one.id), str(one.id), True)
+
+
+async def message_in(house: House, accepted: Accepted, status: str, attempts: int = 0) -> None:
+    async def look() -> bool:
+        item = await house.context.message_views.one(UUID(accepted.message_id))
+        return item is not None and (item.status, item.num_attempts) == (status, attempts)
+
+    await eventually(look)
+
+
+async def tell(house: House, accepted: Accepted, order: str, *words: str) -> None:
+    await MessageFlows(house.client).signal(UUID(accepted.message_id), order, *words)
+
+
+async def message_delivered(house: House) -> Accepted:
+    return await message(house)
+
+
+async def message_deferred_twice(house: House) -> Accepted:
+    accepted = await message(house, "defer-twice")
+    for attempts, minutes in ((1, 40), (2, 90)):
+        await message_in(house, accepted, "deferred", attempts)
+        await house.skip(minutes=minutes)
+    return accepted
+
+
+async def message_cancelled_while_it_waited(house: House) -> Accepted:
+    accepted = await message(house, "defer-always")
+    await message_in(house, accepted, "deferred", 1)
+    await tell(house, accepted, "cancel", "the campaign is over")
+    return accepted
+
+
+async def message_unknown_and_sent_again(house: House) -> Accepted:
+    accepted = await message(house, "drop-after-dot")
+    await message_in(house, accepted, "suspended", 1)
+    await tell(house, accepted, "retry", "it has not arrived")
+    return accepted
+
+
+async def message_held_and_woken(house: House) -> Accepted:
+    name = "example.com"
+    await house.context.queue_states.set(name, SetState(state=QueueState.SUSPENDED, reason="wait"))
+    accepted = await message(house)
+    await message_is_held(house, accepted)
+    await house.context.queue_states.set(name, SetState(state=QueueState.ACTIVE, reason="go on"))
+    await tell(house, accepted, "wake")
+    return accepted
+
+
+async def message_is_held(house: House, accepted: Accepted) -> None:
+    handle = house.client.get_workflow_handle_for(OutboundMessageWorkflow.run, accepted.workflow_id)
+
+    async def look() -> bool:
+        return (await handle.query(OutboundMessageWorkflow.status)).held
+
+    await eventually(look)
+
+
+async def message_relayed_and_reported(house: House) -> Accepted:
+    """To KumoMTA, whose log says what became of it."""
+    accepted = await message(house)
+    await message_in(house, accepted, "in_delivery", 1)
+    report = Report(
+        key="story",
+        kind=ReportKind.DELIVERED,
+        source=ReportSource.KUMOMTA,
+        id=UUID(accepted.message_id),
+        at=datetime.now(UTC),
+    )
+    await Reports(PostgresReports(house.adapters.engines), MessageFlows(house.client), ()).take(
+        report
+    )
+    return accepted
+
+
 STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
     story.__name__: story
     for story in (
@@ -299,8 +401,28 @@ STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
         domains_scored,
         queue_suspended_for_an_hour,
         circuit_opened_and_closed,
+        message_delivered,
+        message_deferred_twice,
+        message_cancelled_while_it_waited,
+        message_unknown_and_sent_again,
+        message_held_and_woken,
+        message_relayed_and_reported,
     )
 }
+
+RELAYED = (message_relayed_and_reported.__name__,)
+
+
+def relay() -> FastAPI:
+    """KumoMTA, as far as it takes a message (`POST /api/inject/v1`)."""
+    app = FastAPI()
+
+    @app.post("/api/inject/v1")
+    async def inject() -> dict[str, object]:
+        return {"success_count": 1, "fail_count": 0, "failed_recipients": [], "errors": []}
+
+    return app
+
 
 OWNERS = """
 [agents]
@@ -366,11 +488,20 @@ async def in_a_house(name: str, binary: str, folder: Path) -> None:
         await upgrade(database)
         config = folder / "mailroom.toml"
         config.write_text(OWNERS)
-        settings = settings_for(
-            folder, gateway, sink, temporal_address=address_of(env), mailroom_config=config
-        )
-        async with house_on(env, settings, database, gateway, sink) as house:
-            await save(name, house)
+        async with web_server(relay()) as kumomta:
+            settings = settings_for(
+                folder,
+                gateway,
+                sink,
+                temporal_address=address_of(env),
+                mailroom_config=config,
+                mailroom_outbound_route=(
+                    "kumomta" if name in RELAYED else f"smtp://127.0.0.1:{sink.port}"
+                ),
+                kumomta_url=kumomta,
+            )
+            async with house_on(env, settings, database, gateway, sink) as house:
+                await save(name, house)
 
 
 if __name__ == "__main__":
