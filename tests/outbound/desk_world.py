@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from house import House, address_of
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from temporalio.api.enums.v1 import EventType
 from temporalio.worker import Worker
 from world import eventually
 
@@ -33,6 +34,8 @@ from mailroom.ports import SendUnknown
 from mailroom.ports.outbound import Busy, Deferred
 from workflows.outbound_message import OutboundMessageWorkflow
 from workflows.sandbox import sandbox
+
+STEP_ENDED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 
 
 @dataclass
@@ -149,6 +152,16 @@ class Desk:
     async def tell(self, id: UUID, order: str, *args: str | int) -> None:
         handle = self.house.client.get_workflow_handle(outbound_id(id))
         await handle.signal(order, args=list(args))
+
+    async def heard(self, id: UUID, words: int) -> None:
+        """Returns once so many words have been to the store, while a courier has the message."""
+        handle = self.house.client.get_workflow_handle(outbound_id(id))
+
+        async def were() -> bool:
+            events = [one async for one in handle.fetch_history_events()]
+            return len([one for one in events if one.event_type == STEP_ENDED]) >= words
+
+        await eventually(were, 10)
 
     async def item(self, id: UUID) -> MessageQueueItem:
         found = await self.house.context.message_views.one(id)

@@ -53,6 +53,7 @@ async def test_what_is_taken_back_while_a_courier_has_it_is_taken_back(desk: Des
         await desk.tell(id, "suspend", "a look first")
         await desk.tell(id, "resume", "no need")
         await desk.tell(id, "set_priority", 9)
+        await desk.heard(id, 2)
         desk.hand.holds.set()
         item = await desk.reached(id, "deferred", priority=9, num_attempts=1)
         assert item.next_attempt_at is not None
@@ -70,7 +71,7 @@ async def test_a_retry_that_was_said_too_early_sends_nothing_twice(desk: Desk) -
         await desk.hand.has()
         await desk.tell(id, "retry", "now")
         await desk.tell(id, "set_priority", 8)
-        await desk.progress(id)  # both were heard
+        await desk.heard(id, 2)
         desk.hand.holds.set()
         await desk.reached(id, "suspended", priority=8, num_attempts=1)
         await desk.tell(id, "resume")
