@@ -59,6 +59,7 @@ def pytest_configure() -> None:
     os.environ.setdefault("JDK_JAVA_OPTIONS", SHORT_LIVED)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What shares a server that takes seconds to start runs in one process, else both start it."""
     for item in items:
