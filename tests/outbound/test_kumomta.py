@@ -149,7 +149,7 @@ async def test_what_its_operator_bounced_suppresses_nobody(
     assert (item.status, item.bounce_classification) == (S.BOUNCED, BounceType.UNKNOWN)
     assert said in (item.last_bounce_reason or "")
     again = await outbound.submit()
-    await outbound.reached(again, "in_delivery")
+    await outbound.reached(again, "in_delivery", num_attempts=1)
     await outbound.tell(again, "cancel")
 
 
@@ -354,7 +354,7 @@ async def test_that_kumomta_takes_nothing_is_no_fault_of_the_recipients_domain(
     await outbound.ended(await submit("kumo-550"))
     assert await outcomes(outbound.house, domain) == []
     taken = await submit("take")
-    await outbound.reached(taken, "in_delivery")
+    await outbound.reached(taken, "in_delivery", num_attempts=1)
     [injected] = kumo.to(f"take@{domain}")
     await post_log(hook, record("TransientFailure", injected, 451), record("Delivery", injected))
     assert await outcomes(outbound.house, domain) == ["deferred", "delivered"]

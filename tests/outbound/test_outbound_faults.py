@@ -147,7 +147,7 @@ async def test_a_relay_that_has_it_is_not_ours_to_command(desk: Desk) -> None:
     desk.hand.holds.set()
     id = await desk.submit()
     async with desk.at_work():
-        await desk.reached(id, "in_delivery")
+        await desk.reached(id, "in_delivery", num_attempts=1)
         for order in ("suspend", "retry", "resume"):
             await desk.tell(id, order)
         await desk.tell(id, "set_priority", 9)
