@@ -34,10 +34,6 @@ from mailroom.local.tmux import HOW_TO_INSTALL as HOW_TO_INSTALL_TMUX
 from mailroom.local.tmux import tmux_or_debians
 from mailroom.local.toolchain import temporal_cli, time_skipping_server
 
-# Servers of a session that only some tests need.
-SHARED = ("dev_house", "imap_house")
-# Folders whose tests share one stack.
-STACKS = ("browser", "stack")
 # A Java machine that lives for one module: to compile what it runs a second time doesn't pay.
 SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
@@ -57,24 +53,6 @@ def pytest_configure() -> None:
     background, which ignores it and would hand that on."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.setdefault("JDK_JAVA_OPTIONS", SHORT_LIVED)
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares a server that takes seconds to start runs in one process, else both start it."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(_shared_by(item)))
-
-
-def _shared_by(item: pytest.Item) -> str:
-    """The name of what the test shares: one of `SHARED`, a stack, or its module."""
-    assert isinstance(item, pytest.Function)
-    folder = item.path.parent.name
-    return next(
-        (name for name in SHARED if name in item.fixturenames),
-        folder if folder in STACKS else f"{folder}-{item.path.stem}",
-    )
 
 
 @pytest.fixture(scope="session")
