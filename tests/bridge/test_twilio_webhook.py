@@ -25,7 +25,6 @@ from house import (
     settings_for,
 )
 from sqlalchemy import URL, text
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from twilio_world import (
     ACCOUNT_SID,
@@ -48,7 +47,6 @@ from mailroom.bridge.app import create_app
 from mailroom.bridge.forwarder import Forwarder
 from mailroom.bridge.handover import Handover
 from mailroom.local.production import bridging
-from mailroom.local.toolchain import time_skipping_server
 from mailroom.models.arrival import Accepted
 from mailroom.models.names import owner_notice_id
 from mailroom.models.states import MailState, Stage
@@ -65,30 +63,29 @@ async def twilio() -> AsyncIterator[Twilio]:
 
 @pytest.fixture(scope="module")
 async def house(
-    twilio: Twilio, database: URL, sink: Sink, tmp_path_factory: pytest.TempPathFactory
+    own_env: WorkflowEnvironment,
+    twilio: Twilio,
+    database: URL,
+    sink: Sink,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[House]:
-    """Its worker has a Temporal server of its own: another one's would take its work."""
-    binary = await time_skipping_server()
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(binary), data_converter=pydantic_data_converter
-    ) as env:
-        settings = settings_for(
-            tmp_path_factory.mktemp("twilio"),
-            Gateway(),
-            sink,
-            temporal_address=address_of(env),
-            sms_gateway_url=None,
-            twilio_account_sid=ACCOUNT_SID,
-            twilio_auth_token=AUTH_TOKEN,
-            twilio_from_number=NUMBER,
-            twilio_api_url=twilio.url,
-            mailroom_public_url=PUBLIC_URL,
-        )
-        own = await another_database(database, "twilio")
-        async with house_on(env, settings, own, Gateway(), sink) as running:
-            secrets = replace(running.context.secrets, twilio=AUTH_TOKEN)
-            running.context = replace(running.context, secrets=secrets)
-            yield running
+    settings = settings_for(
+        tmp_path_factory.mktemp("twilio"),
+        Gateway(),
+        sink,
+        temporal_address=address_of(own_env),
+        sms_gateway_url=None,
+        twilio_account_sid=ACCOUNT_SID,
+        twilio_auth_token=AUTH_TOKEN,
+        twilio_from_number=NUMBER,
+        twilio_api_url=twilio.url,
+        mailroom_public_url=PUBLIC_URL,
+    )
+    own = await another_database(database, "twilio")
+    async with house_on(own_env, settings, own, Gateway(), sink) as running:
+        secrets = replace(running.context.secrets, twilio=AUTH_TOKEN)
+        running.context = replace(running.context, secrets=secrets)
+        yield running
 
 
 @pytest.fixture(scope="module")
