@@ -205,7 +205,7 @@ async def test_a_form_that_is_sent_twice_is_one_letter(person: httpx.AsyncClient
 
 async def test_a_letter_that_is_refused_is_not_lost(person: httpx.AsyncClient, to: str) -> None:
     for wrong, why in (
-        ({"to": f"{to}s"}, f"did you mean {to}?"),
+        ({"to": f"{to}s"}, f"did you mean {to}"),  # or who else is known by now
         ({"to": "@nobody"}, "Nobody is known as @nobody."),
         ({"to": "no address"}, "is no address"),
         ({"reply_to": NO_LETTER}, f"There is no letter {NO_LETTER} to reply to."),
