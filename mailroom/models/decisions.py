@@ -63,7 +63,8 @@ def _with_attachments(
             raise NotAttached("Only a reply that is sent (1) can carry attachments.")
         return command
     if progress.reason in ASKED_AGAIN and (files or names):
-        raise NotAttached("The reply was sent as it is, perhaps: 1 sends it again, 3 leaves it.")
+        left = "came back" if progress.reason == REASON_BOUNCED else "may have been sent"
+        raise NotAttached(f"The reply {left} as it is: 1 sends it again, 3 leaves it.")
     found = named(files, draft.attachments) if files else ()
     chosen = checked(tuple(dict.fromkeys((*found, *names))), draft.attachments)
     return command.model_copy(update={"attach": chosen or _kept(progress)})

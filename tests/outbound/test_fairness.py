@@ -146,8 +146,7 @@ async def test_an_urgent_message_overtakes_a_backlog_of_its_queue(
     order = [address for _, address in watched.came if address.endswith(f"@{queue}.test")]
     places = [place for place, address in enumerate(order) if address.startswith("take-urgent")]
     print(f"the urgent ones came as numbers {places} of 65")
-    # The queue has several partitions, each of which is in order.
-    assert max(places) < 40
+    assert max(places) < 5 + AT_ONCE
 
 
 async def waiting(house: House, count: int) -> None:
@@ -170,20 +169,21 @@ async def test_no_queue_is_faster_than_its_rate(
     fair_house: House, queues: Queues, watched: Watched
 ) -> None:
     usual, slow = f"usual-{uuid4().hex[:8]}", f"unhurried-{uuid4().hex[:8]}"
-    await queues.submit(usual, 25)
-    await queues.submit(slow, 6)
+    await queues.submit(usual, 40)
+    await queues.submit(slow, 9)
     async with fair_house.at_work():
-        await watched.has(usual, 25)
-        await watched.has(slow, 6)
-    rates = {name: _rate(watched.of(name)) for name in (usual, slow)}
+        await watched.has(usual, 40)
+        await watched.has(slow, 9)
+    rates = {name: _rate(watched.of(name), each) for name, each in ((usual, 5), (slow, 1))}
     print(f"{rates[usual]:.1f}/s of 5, {rates[slow]:.1f}/s of 1")
-    assert 2 < rates[usual] < 5.5
-    assert 0.4 < rates[slow] < 1.1
+    assert 3 < rates[usual] < 5.5
+    assert 0.6 < rates[slow] < 1.1
 
 
-def _rate(times: list[float]) -> float:
-    """Messages per second, without those that a second of rest had saved up."""
-    return (len(times) - 1) / (times[-1] - times[0])
+def _rate(times: list[float], a_second: int) -> float:
+    """Messages per second, without those that two seconds of rest had saved up."""
+    steady = times[2 * a_second :]
+    return (len(steady) - 1) / (steady[-1] - steady[0])
 
 
 # The last: most of its long queue is never delivered.
@@ -203,4 +203,4 @@ async def test_a_queue_of_500_does_not_hold_up_a_queue_of_5(
         await watched.has(short, 5)
         before = len(watched.of(long))
         print(f"{before} of the long queue went before the last of the short one")
-        assert before < 60
+        assert before < 2 * 5 + AT_ONCE
