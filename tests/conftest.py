@@ -17,6 +17,7 @@ from house import (
     address_of,
     another_database,
     bridge_on,
+    cache,
     house_on,
     idle_house_on,
     settings_for,
@@ -89,7 +90,7 @@ async def own_env() -> AsyncIterator[WorkflowEnvironment]:
 
 @asynccontextmanager
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
-    binary = await time_skipping_server()
+    binary = await time_skipping_server(cache=cache())
     async with await _started(str(binary)) as running:
         yield running
 
@@ -129,7 +130,7 @@ async def dev_house(
     """On Temporal's real server, which has limits: 10 updates at once, and so many events. Its
     worker comes and goes."""
     async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(await temporal_cli()),
+        dev_server_existing_path=str(await temporal_cli(cache=cache())),
         dev_server_log_level="never",
         dev_server_extra_args=[
             "--dynamic-config-value",

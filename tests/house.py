@@ -1,5 +1,6 @@
 """A worker and a bridge's insides on real servers."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -170,6 +171,12 @@ async def bridge_on(
         httpx.AsyncClient(base_url=url, timeout=60) as http,
     ):
         yield http
+
+
+def cache() -> Path | None:
+    """Where `make servers` has put what it fetched or built; None: where it does by itself."""
+    folder = os.environ.get("MAILROOM_CACHE_DIR")
+    return Path(folder) if folder else None
 
 
 def address_of(env: WorkflowEnvironment) -> str:

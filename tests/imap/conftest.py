@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from house import House, address_of, another_database, idle_house_on, settings_for
+from house import House, address_of, another_database, cache, idle_house_on, settings_for
 from mailbox_world import Post, Watched, free_port
 from sqlalchemy import URL
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -33,7 +33,7 @@ def post(dovecot: Dovecot, marker: str) -> Post:
 @pytest.fixture(scope="session")
 async def dev_server() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(await temporal_cli()),
+        dev_server_existing_path=str(await temporal_cli(cache=cache())),
         dev_server_log_level="never",
         data_converter=pydantic_data_converter,
     ) as running:

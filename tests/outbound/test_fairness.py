@@ -10,7 +10,16 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from house import TOKEN, House, address_of, another_database, bridge_on, idle_house_on, settings_for
+from house import (
+    TOKEN,
+    House,
+    address_of,
+    another_database,
+    bridge_on,
+    cache,
+    idle_house_on,
+    settings_for,
+)
 from sqlalchemy import URL
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -86,7 +95,7 @@ async def fair_house(
     (folder / "mailroom.toml").write_text(CONFIG)
     settings = [word for each in DYNAMIC_CONFIG for word in ("--dynamic-config-value", each)]
     async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(await temporal_cli()),
+        dev_server_existing_path=str(await temporal_cli(cache=cache())),
         dev_server_log_level="never",
         dev_server_extra_args=settings,
         data_converter=pydantic_data_converter,

@@ -5,6 +5,7 @@ import os
 import shlex
 from pathlib import Path
 
+from house import cache
 from world import mail
 
 from mailroom.local.toolchain import temporal_cli
@@ -31,7 +32,7 @@ async def typed(stack: Stack, line: str, workflow_id: str = "") -> str:
     program, *words = shlex.split(line)
     assert program == "temporal"
     process = await asyncio.create_subprocess_exec(
-        await temporal_cli(),
+        await temporal_cli(cache=cache()),
         *(workflow_id if word == "ID" else word for word in words),
         env={**os.environ, "TEMPORAL_ADDRESS": stack.temporal_address},
         stdin=asyncio.subprocess.DEVNULL,

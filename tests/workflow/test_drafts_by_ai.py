@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ai import KEY, MODEL, Ai, Asked, ai_running, error, reply
 from fastapi import Response
-from house import House, address_of, another_database, house_on, settings_for
+from house import House, address_of, another_database, cache, house_on, settings_for
 from pydantic import SecretStr
 from sqlalchemy import URL
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -59,7 +59,7 @@ async def house(
         '[owner]\nname = "Ada"\n[drafts]\nfallback = "templates"\n'
     )
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(await time_skipping_server()),
+        test_server_existing_path=str(await time_skipping_server(cache=cache())),
         data_converter=pydantic_data_converter,
     ) as env:
         settings = settings_for(
