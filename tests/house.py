@@ -130,6 +130,23 @@ async def house_on(
 
 
 @asynccontextmanager
+async def configured_house(
+    env: WorkflowEnvironment,
+    database: URL,
+    gateway: Gateway,
+    sink: Sink,
+    folder: Path,
+    config: str,
+    **more: object,
+) -> AsyncIterator[House]:
+    """With a mailroom.toml and settings of its own."""
+    (folder / "mailroom.toml").write_text(config)
+    settings = settings_for(folder, gateway, sink, temporal_address=address_of(env), **more)
+    async with house_on(env, settings, database, gateway, sink) as running:
+        yield running
+
+
+@asynccontextmanager
 async def idle_house_on(
     env: WorkflowEnvironment, settings: Settings, database: URL, gateway: Gateway, sink: Sink
 ) -> AsyncIterator[House]:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from agent_world import Hook
-from house import House, address_of, bridge_on, house_on, settings_for
+from house import House, address_of, bridge_on, configured_house, house_on, settings_for
 from sqlalchemy import URL
 from temporalio.testing import WorkflowEnvironment
 from tmux_world import TmuxServer, tmux_running
@@ -89,18 +89,18 @@ async def agents_house(
     terminals: TmuxServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[House]:
-    folder = tmp_path_factory.mktemp("agents")
-    (folder / "mailroom.toml").write_text(CONFIG.format(hook=hook.url))
-    settings = settings_for(
-        folder,
-        gateway,
-        sink,
-        temporal_address=address_of(own_env),
-        mailroom_tmux_socket=terminals.socket,
-    )
+    folder, config = tmp_path_factory.mktemp("agents"), CONFIG.format(hook=hook.url)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AGENT_HOOK_SECRET", HOOK_SECRET)
-        async with house_on(own_env, settings, database, gateway, sink) as running:
+        async with configured_house(
+            own_env,
+            database,
+            gateway,
+            sink,
+            folder,
+            config,
+            mailroom_tmux_socket=terminals.socket,
+        ) as running:
             yield running
 
 

@@ -29,8 +29,6 @@ from mailroom.client import leases as client_leases
 from mailroom.client.sessions import Registration
 from mailroom.models.agent_handling import Wishes
 
-pytestmark = pytest.mark.xdist_group("agents-http")
-
 
 class Reader:
     """Reads a session's events beside the test."""

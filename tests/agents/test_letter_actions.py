@@ -26,8 +26,6 @@ from mailroom.models.agent_mail import (
 from mailroom.models.letter_rows import LetterFilter
 from mailroom.models.names import agent_mail_id
 
-pytestmark = pytest.mark.xdist_group("agents-http")
-
 OVERSEER = {"Authorization": f"Bearer {TOKEN}"}
 
 

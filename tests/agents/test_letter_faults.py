@@ -44,8 +44,6 @@ from mailroom.ports import Permanent, Transient
 from workflows.mailbox_drain import MailboxDrainWorkflow
 from workflows.sandbox import sandbox
 
-pytestmark = pytest.mark.xdist_group("agents")
-
 LEASE = timedelta(hours=1)
 
 

@@ -12,8 +12,6 @@ from sqlalchemy import URL
 from temporalio.testing import WorkflowEnvironment
 from world import Gateway, Sink, eventually
 
-pytestmark = pytest.mark.xdist_group("agents")
-
 CONFIG = """
 [agents]
 enable_priority_processing = false

@@ -1,11 +1,8 @@
 """Letters that wait for a time. Time is skipped: what comes first here finds it as it is."""
 
 import httpx
-import pytest
 from agent_world import online, reaches, send, status_of
 from house import House
-
-pytestmark = pytest.mark.xdist_group("agents")
 
 
 async def test_a_delayed_letter_waits_for_its_time(

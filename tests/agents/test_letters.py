@@ -1,15 +1,12 @@
 """Letters between agents, on a real bridge, worker and Temporal server."""
 
 import httpx
-import pytest
 from agent_world import OVERSEER, Hook, online, reaches, registered, send, status_of
 from house import House, bridge_on
 from tmux_world import TmuxServer
 from world import Gateway, eventually
 
 from mailroom.bridge.agent_auth import agent_token
-
-pytestmark = pytest.mark.xdist_group("agents")
 
 
 async def test_a_letter_reaches_who_is_online(office: httpx.AsyncClient, marker: str) -> None:

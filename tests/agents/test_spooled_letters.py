@@ -27,8 +27,6 @@ from mailroom.models.agent_mail import Delivery, LetterState, Priority
 from mailroom.models.letter_rows import LetterFilter, LetterRow
 from mailroom.models.spool import Queue
 
-pytestmark = pytest.mark.xdist_group("agents-http")
-
 SENT = datetime(2026, 1, 27, 18, 0, 0, 123_456, tzinfo=UTC)
 
 

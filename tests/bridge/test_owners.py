@@ -116,9 +116,6 @@ async def as_owner(bridge: httpx.AsyncClient, token: str) -> AsyncIterator[httpx
         yield http
 
 
-pytestmark = pytest.mark.xdist_group("owners")
-
-
 async def ids(http: httpx.AsyncClient, path: str = "/workflow") -> list[str]:
     return [item["message_id"] for item in (await http.get(path)).json()["items"]]
 

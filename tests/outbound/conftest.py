@@ -1,21 +1,14 @@
-"""A house whose outbound messages go to the sink; see `CONFIG`."""
+"""A house whose outbound messages go to the sink; see `CONFIG` of outbound_world."""
 
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from house import TOKEN, House, address_of, bridge_on, house_on, settings_for
-from outbound_world import Outbound
+from house import TOKEN, House, bridge_on, configured_house
+from outbound_world import CONFIG, Outbound
 from sqlalchemy import URL
 from temporalio.testing import WorkflowEnvironment
 from world import Gateway, Sink
-
-CONFIG = """
-[outbound]
-connections = 4
-bounce_domain = "bounces.mailroom.test"
-hostname = "mailroom.test"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +19,10 @@ async def outbound_house(
     sink: Sink,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[House]:
-    folder = tmp_path_factory.mktemp("outbound")
-    (folder / "mailroom.toml").write_text(CONFIG)
-    settings = settings_for(
-        folder,
-        gateway,
-        sink,
-        temporal_address=address_of(own_env),
-        mailroom_outbound_route=f"smtp://127.0.0.1:{sink.port}",
-    )
-    async with house_on(own_env, settings, database, gateway, sink) as running:
+    route, folder = f"smtp://127.0.0.1:{sink.port}", tmp_path_factory.mktemp("outbound")
+    async with configured_house(
+        own_env, database, gateway, sink, folder, CONFIG, mailroom_outbound_route=route
+    ) as running:
         yield running
 
 

@@ -15,6 +15,13 @@ from mailroom.models.outbound.item import MessageQueueItem
 from mailroom.models.outbound.message import OutboundProgress
 from workflows.outbound_message import OutboundMessageWorkflow
 
+CONFIG = """
+[outbound]
+connections = 4
+bounce_domain = "bounces.mailroom.test"
+hostname = "mailroom.test"
+"""
+
 
 @dataclass
 class Outbound:

@@ -207,7 +207,6 @@ async def campaign_in(folder: Path) -> AsyncIterator[Campaign]:
         await stack.close()
 
 
-@pytest.mark.xdist_group("campaign")
 async def test_a_campaign_while_the_stack_is_killed(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -12,15 +12,14 @@ from smtp_world import (
     MAIL,
     SENDER,
     SILENCE,
-    Authority,
     Marker,
     Told,
-    authority_for,
     guarded,
     nobody_there,
     parcel,
     running,
 )
+from tls_world import Authority, authority_for
 
 from mailroom.adapters.smtp import connections
 from mailroom.adapters.smtp.courier import SmtpCourier

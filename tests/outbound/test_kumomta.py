@@ -13,10 +13,9 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from conftest import CONFIG
-from house import TOKEN, House, address_of, bridge_on, house_on, settings_for
+from house import TOKEN, House, bridge_on, configured_house
 from kumo_world import Injection, Kumo, feedback, kumo_running, out_of_band, post_log, record
-from outbound_world import Outbound
+from outbound_world import CONFIG, Outbound
 from sqlalchemy import URL, text
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 from world import Gateway, Sink, eventually
@@ -53,16 +52,10 @@ async def house(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[House]:
     folder = tmp_path_factory.mktemp("kumomta")
-    (folder / "mailroom.toml").write_text(CONFIG)
-    settings = settings_for(
-        folder,
-        gateway,
-        sink,
-        temporal_address=address_of(own_env),
-        mailroom_outbound_route="kumomta",
-        kumomta_url=kumo.url,
-    )
-    async with house_on(own_env, settings, database, gateway, sink) as running:
+    route = {"mailroom_outbound_route": "kumomta", "kumomta_url": kumo.url}
+    async with configured_house(
+        own_env, database, gateway, sink, folder, CONFIG, **route
+    ) as running:
         yield running
 
 

@@ -116,9 +116,10 @@ def test_every_status_has_an_old_word(new: S, old: str) -> None:
 
 def test_using_the_old_model_warns() -> None:
     with pytest.warns(DeprecationWarning, match="use MessageQueueItem"):
-        QueueItem.model_validate(APPENDIX_OLD)
+        old = QueueItem.model_validate(APPENDIX_OLD)
     with pytest.warns(DeprecationWarning, match="/queue/messages"):
-        adapt_message_to_legacy_queue(new_message(), NOW)
+        adapted = adapt_message_to_legacy_queue(new_message(), NOW)
+    assert (old.customerId, adapted.customerId) == ("CUST-123", new_message().tenant_id)
 
 
 # --- The tables of section 3

@@ -114,6 +114,10 @@ async def test_a_retry_does_not_wait(outbound: Outbound) -> None:
     await outbound.reached(id, "deferred", num_attempts=2)
     await outbound.tell(id, "retry")
     await outbound.reached(id, "delivered", num_attempts=3)
+    retried, again = [
+        line["detail"] for line in await outbound.timeline(id) if line["type"] == "message.retried"
+    ]
+    assert (retried, again) == ({"reason": "they say it works now"}, {})
 
 
 async def test_an_operator_gives_a_message_up(outbound: Outbound) -> None:

@@ -128,8 +128,10 @@ async def test_one_queue_is_suspended_and_others_to_the_same_domain_go_on(
     others = await office.submit(domain, count=2)
     await office.arrived(others)
     await office.held([held])
+    assert office.postman.delivered[domain] == 2
     await office.say("newsletter", S.ACTIVE)
     await office.arrived([held])
+    assert office.postman.delivered[domain] == 3
 
 
 # --- circuits

@@ -12,12 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tmux_world import tmux_running
 
 from stack.process import Stack, stack_in, until
-
-pytestmark = pytest.mark.xdist_group("agents-stack")
 
 ADA, BOB, EVE = "rig/ada", "rig/bob", "rig/eve"
 

@@ -63,8 +63,8 @@ def named_in(raw: bytes) -> str:
 @pytest.mark.parametrize(
     "deliver",
     [
-        pytest.param(by_smtp, marks=pytest.mark.xdist_group("corpora-smtp")),
-        pytest.param(by_http, marks=pytest.mark.xdist_group("corpora-http")),
+        by_smtp,
+        by_http,
     ],
 )
 async def test_every_message_goes_all_the_way(stack: Stack, deliver: Deliver) -> None:

@@ -27,7 +27,6 @@ SENDING = (AT_RCPT, UNCLAIMED, NO_DOT, UNANSWERED, UNSETTLED, SETTLED)
 UNKNOWN = (NO_DOT, UNANSWERED, UNSETTLED)
 
 
-@pytest.mark.xdist_group("kills-1")
 async def test_a_kill_that_finds_a_mail_in_every_stage(mailbox: Mailbox) -> None:
     stack, sink = mailbox.stack, mailbox.sink
     for sender in (AWAITING, *SENDING):
@@ -111,7 +110,6 @@ async def bring_into_their_stages(mailbox: Mailbox, locks: Locks) -> list[int]:
     return lost
 
 
-@pytest.mark.xdist_group("kills-2")
 async def test_kills_while_mails_arrive(mailbox: Mailbox) -> None:
     """A sender sends again what was not accepted, as RFC 5321 §4.5.4.1 has it."""
     stack = mailbox.stack
@@ -150,7 +148,6 @@ async def deliver(stack: Stack, senders: list[str], accepted: set[str], kill_aft
     await asyncio.gather(*(one(sender) for sender in senders if sender not in accepted))
 
 
-@pytest.mark.xdist_group("kills-2")
 @pytest.mark.parametrize("server", ["temporal", "postgres"])
 async def test_a_server_killed_while_we_run_is_started_again(mailbox: Mailbox, server: str) -> None:
     """Mail is taken all the while: it goes on, or is kept."""
@@ -170,7 +167,6 @@ async def test_a_server_killed_while_we_run_is_started_again(mailbox: Mailbox, s
     assert (await stack.client.get("/health")).status_code == 200
 
 
-@pytest.mark.xdist_group("kills-1")
 async def test_ctrl_c_and_a_second_start(tmp_path: Path) -> None:
     async with stack_in(tmp_path / "stack") as stack:
         for sender in ("sent@example.com", "waiting@example.com"):
@@ -197,7 +193,6 @@ async def what_is_there(stack: Stack) -> dict[str, list[object]]:
     return dict(zip(paths, (found[0]["items"], *found[1:]), strict=True))
 
 
-@pytest.mark.xdist_group("kills-2")
 async def test_sigterm_while_sending_waits_for_the_answer(mailbox: Mailbox) -> None:
     stack, sender = mailbox.stack, "hold-answer@example.com"
     await mailbox.receive(sender)

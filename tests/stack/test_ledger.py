@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import aiosmtplib
 import httpx
-import pytest
 
 from stack.mailbox import Mailbox, id_of, letter, started
 from stack.process import until
@@ -78,7 +77,6 @@ class Ledger:
                 os.kill(await stack.pid_of(what), signal.SIGKILL)
 
 
-@pytest.mark.xdist_group("kills-2")
 async def test_the_ledger_holds_whatever_is_killed(mailbox: Mailbox) -> None:
     senders = [f"{number}@ledger.example" for number in range(MAILS)]
     ledger, waiting = Ledger(mailbox), senders[:]

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 
 import httpx
-import pytest
 
 from mailroom.models.names import email_reply_id
 from stack.mailbox import Mailbox, id_of, letter, started
@@ -63,7 +62,6 @@ async def command(stack: Stack, *words: str) -> dict[str, object]:
     return printed
 
 
-@pytest.mark.xdist_group("kills-1")
 async def test_what_comes_while_temporal_hangs_goes_on_once(mailbox: Mailbox) -> None:
     stack = mailbox.stack
     await mailbox.receive(BEFORE)
@@ -103,7 +101,6 @@ async def people_are_told(stack: Stack, count: int) -> None:
     assert is_away(refused)
 
 
-@pytest.mark.xdist_group("kills-2")
 async def test_what_comes_while_postgresql_is_away_goes_on_once(mailbox: Mailbox) -> None:
     """Our own store being away is no failure that the owner has to mend."""
     stack = mailbox.stack

@@ -15,8 +15,6 @@ from stack.documents import block, blocks, section
 from stack.outside import LUNCH, PROVIDERS, Here, Outside, followed, letter, outside_running
 from stack.process import until
 
-pytestmark = pytest.mark.xdist_group("whole-flow")
-
 PHONE = "+12025550123"
 ADA, ADAS_PHONE = "ada@example.org", "+12025550111"
 BOB, BOBS_PHONE = "bob@gmail.com", "+12025550122"

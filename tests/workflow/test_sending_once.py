@@ -4,7 +4,6 @@ import asyncio
 import re
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 from temporalio.testing import ActivityEnvironment
+from tls_world import Authority, authority_for
 from world import eventually, mail
 
 from activities.send_reply import SendReply
@@ -327,28 +327,9 @@ async def test_a_refused_connection_is_tried_again() -> None:
 # TLS comes before the password and the mail
 
 
-@dataclass(frozen=True)
-class Authority:
-    """A certificate for localhost that vouches for itself, and contexts of both sides."""
-
-    server: ssl.SSLContext
-    trusting: ssl.SSLContext
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return authority_for("DNS:localhost", tmp_path_factory.mktemp("tls"))
-
-
-def authority_for(name: str, folder: Path) -> Authority:
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=mailroom tests", "-addext", f"subjectAltName={name}"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(certificate, key)
-    return Authority(server, ssl.create_default_context(cafile=certificate))
 
 
 @dataclass

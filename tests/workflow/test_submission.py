@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
-from test_sending_once import LETTER, RECIPIENT, SENDER, authority_for, nothing
+from test_sending_once import LETTER, RECIPIENT, SENDER, nothing
+from tls_world import authority_for
 
 from mailroom.adapters.smtp import connections
 from mailroom.adapters.smtp.submission import SmtpMailer, Submission, Tls
