@@ -56,6 +56,16 @@ class TmuxServer:
 
         await eventually(holds)
 
+    async def end_program(self, name: str) -> None:
+        """Of a pane that stays."""
+        asked = ("display-message", "-p", "-t", f"={name}:")
+        os.kill(int(self.run(*asked, "#{pane_pid}")), signal.SIGKILL)
+
+        async def is_dead() -> bool:
+            return self.run(*asked, "#{pane_dead}").strip() == "1"
+
+        await eventually(is_dead)
+
     def stop(self) -> None:
         """It answers nobody until `go_on`."""
         self.process.send_signal(signal.SIGSTOP)

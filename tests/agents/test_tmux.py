@@ -143,8 +143,7 @@ async def test_a_program_that_has_ended_is_a_failure(
 ) -> None:
     await server.shell(marker)
     server.run("set-option", "-w", "-t", f"={marker}:", "remain-on-exit", "on")
-    server.run("send-keys", "-t", f"={marker}:", "exit", "Enter")
-    await server.shows(marker, "Pane is dead")
+    await server.end_program(marker)
     with pytest.raises(Transient, match="has ended"):
         await tmux.nudge(marker, LINE)
 
