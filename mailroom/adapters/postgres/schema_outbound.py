@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     Double,
     Identity,
     Index,
@@ -15,54 +16,96 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
 from mailroom.adapters.postgres.schema import metadata, time_at, time_now
+
+# Words and labels (mailroom.models.outbound.search_words); the function is in migration 0013.
+_WORDS = """
+    words_of_message(recipient, sender, headers ->> 'Subject', domain, routing_domain, campaign_id,
+                     tenant_id, pool_name, scheduled_at, tags)
+"""
+
+# What filters ask about stands in the indexes of the orders (migration 0013).
+_ASKED = (
+    "queue_name",
+    "num_attempts",
+    "priority",
+    "size_bytes",
+    "scheduled_at",
+    "status",
+    "domain",
+    "tenant_id",
+    "campaign_id",
+    "pool_name",
+    "bounce_classification",
+)
+
+
+def _order(name: str, *keys: str, where: str | None = None) -> Index:
+    return Index(
+        name,
+        *keys,
+        "created_at",
+        "id",
+        postgresql_include=[each for each in _ASKED if each not in keys],
+        postgresql_where=text(where) if where else None,
+    )
+
 
 message_queue = Table(
     "message_queue",
     metadata,
+    # What lists sort by and filters ask about stands in front, where reading it passes no names.
     Column("id", Uuid, primary_key=True),
-    Column("message_id", Text, nullable=False),
-    Column("queue_name", Text, nullable=False),
-    Column("recipient", Text, nullable=False),
-    Column("sender", Text, nullable=False),
-    Column("domain", Text, nullable=False),
-    Column("routing_domain", Text),
-    Column("campaign_id", Text),
-    Column("tenant_id", Text),
-    Column("pool_name", Text),
-    Column("status", Text, nullable=False),
-    Column("priority", SmallInteger, nullable=False, server_default=text("5")),
+    time_now("created_at"),
+    time_now("updated_at"),
     Column("size_bytes", BigInteger, nullable=False),
     Column("num_attempts", Integer, nullable=False, server_default=text("0")),
     Column("max_attempts", Integer, nullable=False, server_default=text("20")),
+    Column("step", Integer, nullable=False, server_default=text("0")),
+    Column("priority", SmallInteger, nullable=False, server_default=text("5")),
+    Column("held", Boolean, nullable=False, server_default=text("false")),
+    Column("relayed", Boolean, nullable=False, server_default=text("false")),
+    Column("attachment_count", Integer, server_default=text("0")),
+    time_at("scheduled_at"),
     time_at("last_attempt_at"),
     time_at("next_attempt_at"),
-    Column("last_bounce_reason", Text),
-    Column("bounce_classification", Text),
-    time_now("created_at"),
-    time_at("scheduled_at"),
     time_at("delivered_at"),
     time_at("expires_at"),
+    Column("status", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("queue_name", Text, nullable=False),
+    Column("tenant_id", Text),
+    Column("campaign_id", Text),
+    Column("pool_name", Text),
+    Column("bounce_classification", Text),
+    Column("routing_domain", Text),
+    Column("recipient", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("words", TSVECTOR, Computed(_WORDS, persisted=True)),
+    Column("message_id", Text, nullable=False),
+    Column("last_bounce_reason", Text),
     Column("smtp_response", JSONB),
     Column("delivery_protocol", Text, server_default=text("'smtp'")),
     Column("headers", JSONB),
     Column("body_hash", Text),
-    Column("attachment_count", Integer, server_default=text("0")),
     Column("tags", ARRAY(Text)),
     Column("metadata", JSONB),
     Column("blob", Text),
-    Column("step", Integer, nullable=False, server_default=text("0")),
-    Column("held", Boolean, nullable=False, server_default=text("false")),
-    Column("relayed", Boolean, nullable=False, server_default=text("false")),
-    time_now("updated_at"),
+    Index(
+        "message_queue_words",
+        "words",
+        text("(ARRAY[status])"),
+        postgresql_using="gin",
+        postgresql_with={"gin_pending_list_limit": 512},
+    ),
     Index("message_queue_queue", "queue_name", "status"),
     Index("message_queue_held", "queue_name", "id", postgresql_where=text("held")),
     Index("message_queue_held_domain", "domain", "id", postgresql_where=text("held")),
     Index("message_queue_held_since", "updated_at", postgresql_where=text("held")),
-    Index("message_queue_status", "status", "created_at", "id"),
-    Index("message_queue_domain", "domain", "created_at", "id"),
+    _order("message_queue_status", "status"),
+    _order("message_queue_domain", "domain"),
     Index("message_queue_recipient", "recipient", "id"),
     Index(
         "message_queue_campaign",
@@ -71,18 +114,16 @@ message_queue = Table(
         "id",
         postgresql_where=text("campaign_id IS NOT NULL"),
     ),
-    Index(
-        "message_queue_tenant",
-        "tenant_id",
-        "created_at",
-        "id",
-        postgresql_where=text("tenant_id IS NOT NULL"),
-    ),
-    Index("message_queue_created", "created_at", "id"),
-    Index(
-        "message_queue_scheduled",
-        "scheduled_at",
-        postgresql_where=text("scheduled_at IS NOT NULL"),
+    _order("message_queue_tenant", "tenant_id", where="tenant_id IS NOT NULL"),
+    _order("message_queue_created"),
+    _order("message_queue_scheduled", "scheduled_at", where="scheduled_at IS NOT NULL"),
+    _order("message_queue_attempts", "num_attempts"),
+    _order("message_queue_size", "size_bytes"),
+    _order("message_queue_priority", "priority"),
+    _order(
+        "message_queue_bounce",
+        "bounce_classification",
+        where="bounce_classification IS NOT NULL",
     ),
     Index(
         "message_queue_next",
