@@ -10,7 +10,7 @@ from mailroom.models.decoding import guarded
 from mailroom.models.text import one_line
 
 ADDRESS_LENGTH, ADDRESSES_LENGTH = 320, 16 << 10
-ADDRESSES, RUN_LENGTH = 1_000, 1_000
+ADDRESSES, RUN_LENGTH = 500, 1_000
 
 # Asked for once: the registry makes a new class each time.
 _HEADER = HeaderRegistry()["to"]

@@ -10,7 +10,7 @@ from typing import Any
 from mailroom.models.decoding import decoded, guarded
 
 # Figures: reading takes 65 ns a line and level of nesting.
-HEAD_LENGTH, HEAD_LINES = 8 << 20, 100_000
+HEAD_LENGTH, HEAD_LINES = 8 << 20, 20_000
 HEADERS_LENGTH, HEADER_LENGTH = 128 << 10, 32 << 10
 BODY_LENGTH, BODY_LINES = 2 << 20, 50_000
 # 25 MiB in lines of 76 characters have 350,000; what has many more is none that a person wrote.

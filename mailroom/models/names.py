@@ -82,8 +82,13 @@ def drain_id(address: str) -> str:
     return f"drain/{_short_hash(address)}"
 
 
-def queue_release_id(queue_name: str) -> str:
-    return f"queue-release/{_short_hash(queue_name)}"
+def queue_release_id(queue_name: str, scope: str | None = None) -> str:
+    """Of a queue, or of all that has this name in a scope."""
+    return f"queue-release/{_short_hash(*filter(None, (scope, queue_name)))}"
+
+
+def queue_operation_id(id: UUID | str) -> str:
+    return f"queue-op/{id}"
 
 
 def _short_hash(*parts: str) -> str:

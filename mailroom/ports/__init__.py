@@ -204,7 +204,7 @@ class OldOnesStore(Protocol):
     async def remove(self, what: Kept, ids: Sequence[str]) -> None: ...
 
     async def remove_events(self, older_than: datetime, limit: int) -> int:
-        """Lines that belong to none of them; how many."""
+        """What is about none of them any more, events or words; how many."""
 
 
 class Executions(Protocol):

@@ -6,22 +6,30 @@ from typing import Protocol
 from uuid import UUID
 
 from mailroom.models.outbound.health import DomainReading, ScoredDomain
-from mailroom.models.outbound.queues import Place, QueueStanding
+from mailroom.models.outbound.queues import Place, QueueRef, QueueStanding
+from mailroom.models.outbound.scopes import SuspensionScope
 
 
 class QueueStates(Protocol):
-    """A circuit is a row of its domain, as an operator's word is."""
+    """A circuit is a row of its domain, as an operator's word is. With a scope the name is that of
+    a domain, campaign, tenant or pool, which a suspension may hold."""
 
-    async def standing(self, queue_name: str) -> QueueStanding: ...
+    async def standing(
+        self, queue_name: str, scope: SuspensionScope | None = None
+    ) -> QueueStanding: ...
 
-    async def end(self, queue_name: str, until: datetime) -> bool:
+    async def end(
+        self, queue_name: str, until: datetime, scope: SuspensionScope | None = None
+    ) -> bool:
         """The suspension that was to last until then is over: the queue is active, a circuit half
         open. False where somebody said something else meanwhile."""
 
-    async def overdue(self, limit: int) -> Sequence[str]:
-        """Queues whose suspension should have ended some time ago."""
+    async def overdue(self, limit: int) -> Sequence[QueueRef]:
+        """Those whose suspension should have ended some time ago."""
 
-    async def held(self, queue_name: str, place: Place, limit: int) -> Sequence[UUID]:
+    async def held(
+        self, queue_name: str, place: Place, limit: int, scope: SuspensionScope | None = None
+    ) -> Sequence[UUID]:
         """Messages that wait for it, in order, after this place."""
 
     async def stranded(self, limit: int) -> Sequence[UUID]:
@@ -55,6 +63,14 @@ class DomainHealthStore(Protocol):
         """Removes what is too old to count."""
 
 
+class QueueCounts(Protocol):
+    async def fold(self, limit: int) -> int:
+        """Adds up so many changes of messages at most; how many there were."""
+
+    async def tidy(self) -> None:
+        """Removes what is too old to be asked for."""
+
+
 class QueueFlows(Protocol):
-    async def look_after(self, queue_name: str) -> None:
-        """Something changed about the queue: its workflow looks, and starts where none runs."""
+    async def look_after(self, queue_name: str, scope: SuspensionScope | None = None) -> None:
+        """Something changed about it: its workflow looks, and starts where none runs."""

@@ -1,11 +1,11 @@
 """Addresses are written in one form; what is mistyped is found; tmux sessions have safe names."""
 
 import re
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from timing import checked_within
 
 from mailroom.models.agent_addresses import (
     OVERSEER,
@@ -125,9 +125,8 @@ def test_the_nearest_are_few_ordered_and_none_where_all_are_far() -> None:
 @pytest.mark.parametrize("length", [12, 199])
 def test_ten_thousand_known_addresses_are_searched_within_a_bounded_time(length: int) -> None:
     known = [f"{'ab' * (length // 2 - 3)}/{n:04}" for n in range(10_000)]
-    begun = time.process_time()
-    assert nearest(known[0].replace("ab", "ba", 1), known)[0] == known[0]
-    assert time.process_time() - begun < 3
+    wrong = known[0].replace("ab", "ba", 1)
+    assert checked_within(3, lambda: nearest(wrong, known))[0] == known[0]
 
 
 @given(st.text("abc", max_size=9), st.text("abc", max_size=9), st.integers(0, 9))

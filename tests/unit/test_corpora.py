@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
-from time import process_time
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -46,11 +46,11 @@ def answer(mail: IncomingMail) -> ReplyRequest:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name if file else "none")
 def test_a_message_goes_all_the_way(file: Path) -> None:
     raw = file.read_bytes()
-    started = process_time()
+    started = thread_time()
     mail = read_mail(raw)
     reason = not_answerable(mail, None, [], [one.address for one in mail.to] or [OWNER])
     reply = None if unanswerable(mail) else build_reply(answer(mail))
-    assert process_time() - started < 1
+    assert thread_time() - started < 1
     assert reply or reason, "the owner would be asked in vain"
     if reply:
         check(mail, reply)

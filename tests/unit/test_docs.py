@@ -28,12 +28,18 @@ from mailroom.bridge import (
     letter_rules,
     letters,
     owners,
+    queue_export,
+    queue_kumomta,
     queue_legacy,
+    queue_metrics,
     queue_migrations,
+    queue_operations,
     queue_queues,
     queue_reading,
+    queue_searching,
     queue_submitting,
     queue_suppressions,
+    queue_suspensions,
     retention,
     session_events,
     sessions,
@@ -59,6 +65,7 @@ from mailroom.models.templates import DraftRequest
 from workflows.agent_mail import AgentMailWorkflow
 from workflows.email_reply import EmailReplyWorkflow
 from workflows.mailbox_drain import MailboxDrainWorkflow
+from workflows.queue_operation import QueueOperationWorkflow
 from workflows.queue_release import QueueReleaseWorkflow
 from workflows.search_attributes import ALL
 
@@ -135,6 +142,7 @@ _HANDLERS = [
         EmailReplyWorkflow,
         AgentMailWorkflow,
         MailboxDrainWorkflow,
+        QueueOperationWorkflow,
         QueueReleaseWorkflow,
     )
 ]
@@ -200,12 +208,18 @@ def routes() -> set[str]:
         letter_rules.router,
         letters.router,
         owners.router,
+        queue_kumomta.router,
         queue_legacy.router,
+        queue_metrics.router,
+        queue_export.router,
         queue_migrations.router,
+        queue_operations.router,
         queue_queues.router,
         queue_reading.router,
+        queue_searching.router,
         queue_submitting.router,
         queue_suppressions.router,
+        queue_suspensions.router,
         retention.router,
         session_events.router,
         sessions.router,

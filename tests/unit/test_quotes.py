@@ -1,10 +1,9 @@
 """The newest words of a mail, and that no text stalls their search."""
 
-from time import process_time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from timing import checked_within
 
 from mailroom.models.quotes import newest_text
 
@@ -65,15 +64,12 @@ HOSTILE = [
 @pytest.mark.parametrize("pattern", HOSTILE)
 def test_hostile_text_takes_no_half_second(pattern: str) -> None:
     text = (pattern * 200_000)[:200_000]
-    started = process_time()
-    newest_text(text)
-    assert process_time() - started < 0.5
+    checked_within(0.5, lambda: newest_text(text))
 
 
 @given(st.lists(st.sampled_from([*HOSTILE, OLD, "Hello", "\n"]), max_size=400))
 @settings(max_examples=100, deadline=None)
 def test_any_mixture_is_read_in_time(pieces: list[str]) -> None:
     text = "".join(pieces)
-    started = process_time()
-    assert set(newest_text(text).split()) <= set(text.split())
-    assert process_time() - started < 0.5
+    newest = checked_within(0.5, lambda: newest_text(text))
+    assert set(newest.split()) <= set(text.split())

@@ -12,19 +12,8 @@ from mailroom.models.outbound.item import MessageQueueItem
 from mailroom.models.outbound.words import MessageQueueStatus, QueueState
 
 
-class MessageFilter(Frozen):
-    """Fields that are given all have to fit."""
-
-    statuses: list[MessageQueueStatus] | None = None
-    domain: str | None = None
-    queue_name: str | None = None
-    campaign_id: str | None = None
-    tenant_id: str | None = None
-    recipient: str | None = None
-
-
 class Place(Frozen):
-    """After which a page begins."""
+    """After which a page begins, the newest first."""
 
     created_at: AwareDatetime
     id: UUID
@@ -74,9 +63,12 @@ class Overview(Frozen):
 
 
 class MessagePage(Frozen):
-    """`next_cursor` leads to the next page; None on the last."""
+    """`next_cursor` leads to the next page; None on the last. `total` is of the whole list: exact
+    up to 10,000, beyond that an estimate."""
 
     items: list[MessageQueueItem]
+    total: int
+    total_is_exact: bool
     next_cursor: str | None = None
 
 

@@ -107,6 +107,19 @@ class Order(StrEnum):
     EXPIRE = "expire"
     WAKE = "wake"
     REPORTED = "reported"
+    ADOPT = "adopt"
+
+
+class Change(Frozen):
+    """A message as an operation over many has left it. Of an older step it says nothing."""
+
+    step: int
+    status: MessageQueueStatus
+    next_attempt_at: AwareDatetime | None = None
+    queue_name: str
+    priority: MessagePriority
+    weight: float = 1.0
+    reason: str | None = None
 
 
 class Word(Frozen):
@@ -115,6 +128,7 @@ class Word(Frozen):
     queue_name: str | None = None
     priority: MessagePriority | None = None
     status: MessageQueueStatus | None = None
+    change: Change | None = None
     at: AwareDatetime | None = None
 
 

@@ -21,7 +21,7 @@ LONGEST_REASON, LONGEST_NAME = 500, 255
 # A relay that has a message is not ours to command.
 NOT_OF_RELAYED = (Order.SUSPEND, Order.RETRY, Order.REBIND)
 _PRIORITIES = {10: 1, 9: 1, 8: 2, 7: 2, 6: 3, 5: 3, 4: 3, 3: 4, 2: 4, 1: 5, 0: 5}
-_EVENTS: Mapping[Order, Event] = {
+EVENTS: Mapping[Order, Event] = {
     Order.SUSPEND: Event.SUSPENDED,
     Order.RESUME: Event.RESUMED,
     Order.REBIND: Event.REBOUND,
@@ -65,7 +65,7 @@ def step_of(id: UUID, word: Word, progress: OutboundProgress, now: datetime) -> 
     step = SettleMessage(
         id=id,
         step=progress.step + 1,
-        event=_EVENTS[word.order],
+        event=EVENTS[word.order],
         reason=word.reason,
         next_attempt_at=progress.next_attempt_at,
         num_attempts=progress.num_attempts,

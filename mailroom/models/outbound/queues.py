@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from mailroom.models.base import Frozen
 from mailroom.models.durations import LONGEST
 from mailroom.models.outbound.metrics import DomainHealthScore
+from mailroom.models.outbound.scopes import SuspensionScope
 from mailroom.models.outbound.words import MessageQueueStatus, QueueState
 
 Reason = Annotated[
@@ -32,9 +33,11 @@ class CircuitState(StrEnum):
 
 
 class QueueStanding(Frozen):
-    """A queue that nobody said anything of is active."""
+    """A queue that nobody said anything of is active. With a scope it is no queue, but what has
+    this name there."""
 
     queue_name: str
+    scope: SuspensionScope | None = None
     state: QueueState = QueueState.ACTIVE
     reason: str | None = None
     until: AwareDatetime | None = None
@@ -59,12 +62,15 @@ def _in_future(until: datetime) -> datetime:
     return until
 
 
+End = Annotated[AwareDatetime, AfterValidator(_in_future)]
+
+
 class SetState(Frozen):
     """What an operator wants of a queue; afterwards it is active by itself."""
 
     state: QueueState
     reason: Reason
-    until: Annotated[AwareDatetime, AfterValidator(_in_future)] | None = None
+    until: End | None = None
 
 
 class QueueView(Frozen):
@@ -117,15 +123,16 @@ class HealthThen(Frozen):
 
 
 class QueueRef(Frozen):
-    """Which queue a workflow looks after; its state is in the store."""
+    """Which queue a workflow looks after, or which domain, campaign, tenant or pool; its state is
+    in the store."""
 
     queue_name: str
+    scope: SuspensionScope | None = None
 
 
-class Ended(Frozen):
+class Ended(QueueRef):
     """The suspension that was to end at this moment, and no later one."""
 
-    queue_name: str
     until: AwareDatetime
 
 
@@ -137,8 +144,7 @@ class Place(Frozen):
     woken: int = 0
 
 
-class Release(Frozen):
-    queue_name: str
+class Release(QueueRef):
     place: Place = Place()
     done: bool = False
 
@@ -147,7 +153,7 @@ class Release(Frozen):
         place = self.place
         if page:
             place = place.model_copy(update={"after": page[-1], "woken": place.woken + len(page)})
-        elif not place.others:
+        elif not place.others and self.scope is None:
             place = Place(others=True, woken=place.woken)
         else:
             return self.model_copy(update={"done": True})
@@ -169,3 +175,4 @@ class HealthRun(Frozen):
     opened: int = 0
     judged: int = 0
     woken: int = 0
+    mirrored: int = Field(default=0, description="suspensions said to a relay, or taken back")

@@ -44,7 +44,9 @@ _OURS = frozenset({
 def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("it has characters that can't be printed")
-    return text.strip()
+    if not (stripped := text.strip()):
+        raise ValueError("it is empty")
+    return stripped
 
 
 def _address(text: str) -> str:

@@ -41,7 +41,7 @@ def _address(given: str) -> str:
 def _plain(given: str) -> str:
     if not given.isprintable():
         raise ValueError("it has characters that can't be printed")
-    return given
+    return given.strip()
 
 
 SuppressedAddress = Annotated[str, AfterValidator(_address)]
@@ -54,7 +54,7 @@ class NewSuppression(Frozen):
 
     address: SuppressedAddress
     reason: SuppressionReason = SuppressionReason.MANUAL
-    tenant_id: TenantId | None = None
+    tenant_id: Annotated[TenantId | None, AfterValidator(lambda given: given or None)] = None
     source: Source | None = Field(default=None, description="where it comes from")
 
 

@@ -43,6 +43,8 @@ class Told(Frozen):
 def told(event: MessageEvent) -> Told:
     known: Mapping[str, Any] = event.detail
     words = _PLAIN.get(event.type, event.type.removeprefix("message.").replace("_", " "))
+    if event.type == Event.HELD and known.get("scope"):
+        words = f"The suspension of the {known['scope']} {known.get('name', '')} holds it"
     words = words.replace("{queue_name}", str(known.get("queue_name", "")))
     words = words.replace("{priority}", str(known.get("priority", "")))
     return Told(
