@@ -10,6 +10,15 @@ from mailroom.models.outbound.config import OutboundSection
 from mailroom.models.outbound.queues import CircuitState, DomainCursor, DomainHealth, HealthThen
 
 HISTORY_HOURS = 7 * 24
+MOST_ERRORS, LATEST = 8, 5_000
+"""What went wrong is told of the latest messages: of a domain with a million it says the same."""
+
+
+class DomainError(BaseModel):
+    """What so many of a domain's latest messages met."""
+
+    said: str
+    messages: int
 
 
 class DomainPage(BaseModel):
@@ -46,6 +55,13 @@ class PostgresDomainViews:
             rows = (await connection.execute(_HISTORY, values)).mappings()
             return [HealthThen.model_validate(dict(row)) for row in rows]
 
+    async def errors(self, domain: str) -> Sequence[DomainError]:
+        """The most frequent first."""
+        values = {"domain": domain, "latest": LATEST, "most": MOST_ERRORS}
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(_ERRORS, values)).mappings()
+            return [DomainError.model_validate(dict(row)) for row in rows]
+
     def _shown(self, row: RowMapping) -> DomainHealth:
         known = dict(row)
         rate = self._outbound.rate_of(known["domain"])
@@ -72,4 +88,12 @@ _ONE = text(f"{_SHOWN} WHERE h.domain = :domain")
 _HISTORY = text("""
     SELECT hour, score, bounce_rate, results FROM domain_health_history
     WHERE domain = :domain ORDER BY hour DESC LIMIT :limit
+""")
+_ERRORS = text("""
+    SELECT latest.last_bounce_reason AS said, count(*) AS messages FROM (
+        SELECT last_bounce_reason, num_attempts FROM message_queue
+        WHERE domain = :domain ORDER BY created_at DESC LIMIT :latest
+    ) AS latest
+    WHERE latest.last_bounce_reason IS NOT NULL AND latest.num_attempts > 0
+    GROUP BY latest.last_bounce_reason ORDER BY messages DESC, said LIMIT :most
 """)

@@ -1,4 +1,5 @@
-"""Outbound messages as their workflows write them (port `MessageStore`). One statement a step."""
+"""Outbound messages as their workflows write them (port `MessageStore`). One statement a step, or
+one for the same step of many (message_batches.py)."""
 
 import json
 from uuid import UUID
@@ -6,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mailroom.adapters.postgres import message_batches
 from mailroom.models.outbound.claim import Attempted, Claim
 from mailroom.models.outbound.config import OutboundSection
 from mailroom.models.outbound.endings import MAYBE_SENT
@@ -23,8 +25,14 @@ class PostgresMessages:
     def __init__(self, engine: AsyncEngine, outbound: OutboundSection) -> None:
         self._engine = engine
         self._outbound = outbound
+        self._claims = message_batches.claims(engine)
+        self._attempts = message_batches.attempts(engine)
 
     async def claim(self, request: DeliverInput) -> Claim:
+        return await self._claims.ask(request.id, request) or await self._claim(request)
+
+    async def _claim(self, request: DeliverInput) -> Claim:
+        """By itself, with what may keep it from being delivered."""
         values = {
             **request.model_dump(),
             "owner": OUTBOUND,
@@ -43,26 +51,12 @@ class PostgresMessages:
             await connection.execute(_PUT_BACK, values)
 
     async def attempted(self, attempted: Attempted) -> MessageQueueStatus:
-        values = {
-            **attempted.model_dump(
-                exclude={"event", "status", "response", "bounce_classification", "protocol"}
-            ),
-            "status": attempted.status.value,
-            "event": attempted.event.value,
-            "class": _value(attempted.bounce_classification),
-            "response": attempted.response and attempted.response.model_dump_json(),
-            "said": attempted.response.message if attempted.response else attempted.reason,
-            "protocol": attempted.protocol.value,
-            "owner": OUTBOUND,
-            "about": str(attempted.id),
-            "key": _marker(attempted.id, attempted.attempt),
-            "marked": _marked(attempted),
-            "detail": _detail(attempted),
-            "kind": _kind(attempted),
-            "before": _WAITING,
-        }
+        values = _values(attempted)
+        if status := await self._attempts.ask(attempted.id, values):
+            return status
         async with self._engine.connect() as connection:
-            found = await connection.scalar(_ATTEMPTED, values)
+            known = {**values, "owner": OUTBOUND, "before": _WAITING}
+            found = await connection.scalar(_ATTEMPTED, known)
             if found is None:
                 # Asked again: what another has just written, the first statement has not seen.
                 found = await connection.scalar(_STATUS, {"id": attempted.id})
@@ -106,6 +100,31 @@ def _parcel(row: RowMapping) -> Parcel:
 
 def _marker(id: UUID, attempt: int) -> str:
     return DeliverInput(id=id, step=0, attempt=attempt).marker
+
+
+def _values(attempted: Attempted) -> dict[str, object]:
+    response = attempted.response
+    return {
+        "id": attempted.id,
+        "about": str(attempted.id),
+        "key": _marker(attempted.id, attempted.attempt),
+        "step": attempted.step,
+        "attempt": attempted.attempt,
+        "status": attempted.status.value,
+        "event": attempted.event.value,
+        "reason": attempted.reason,
+        "class": _value(attempted.bounce_classification),
+        "response": response.model_dump_json() if response else None,
+        "said": response.message if response else attempted.reason,
+        "next_attempt_at": attempted.next_attempt_at,
+        "protocol": attempted.protocol.value,
+        "relayed": attempted.relayed,
+        "suppress": attempted.suppress,
+        "suppressed": attempted.suppressed,
+        "marked": _marked(attempted),
+        "detail": _detail(attempted),
+        "kind": _kind(attempted),
+    }
 
 
 def _value(word: BounceType | MessageQueueStatus | None) -> str | None:
@@ -158,6 +177,7 @@ _WAITING = [each.value for each in WAITING]
 # One that goes on does not wait for the disk: the send-once marker goes to the same log after it,
 # and nothing is sent before that is there.
 # The locks: who opens a queue sees everything that was held, and what comes later is not held.
+# Whatever else comes to hold messages here has to be looked for in message_batches.py, too.
 _CLAIM = text("""
     WITH m AS (
         SELECT * FROM message_queue WHERE id = :id FOR UPDATE
@@ -174,6 +194,14 @@ _CLAIM = text("""
         WHERE q.queue_name = ready.queue_name AND q.set_by <> 'health'
           AND q.state IN ('suspended', 'disabled') AND (q.until IS NULL OR q.until > now())
         FOR SHARE OF q
+    ), halted AS (
+        SELECT s.scope, s.name, s.reason
+        FROM ready, LATERAL (VALUES ('domain', ready.domain), ('campaign', ready.campaign_id),
+                                    ('tenant', ready.tenant_id), ('pool', ready.pool_name)
+                            ) AS its (scope, name)
+        JOIN suspensions AS s ON s.scope = its.scope AND s.name = its.name
+        WHERE s.until IS NULL OR s.until > now()
+        FOR SHARE OF s
     ), broken AS (
         SELECT q.reason, q.state, q.set_by, q.probing_since FROM queues AS q, ready
         WHERE q.queue_name = ready.domain AND q.set_by = 'health' AND q.state = 'suspended'
@@ -183,12 +211,15 @@ _CLAIM = text("""
         FROM broken, ready
         WHERE q.queue_name = ready.domain AND q.set_by = 'health' AND NOT ready.late
           AND q.probing_since IS NOT NULL
-          AND NOT EXISTS (SELECT FROM closed) AND NOT EXISTS (SELECT FROM listed)
+          AND NOT EXISTS (SELECT FROM closed) AND NOT EXISTS (SELECT FROM halted)
+          AND NOT EXISTS (SELECT FROM listed)
         RETURNING q.queue_name
     ), shut AS (
-        SELECT reason, state FROM closed
+        SELECT reason, state, NULL AS scope, NULL AS name FROM closed
         UNION ALL
-        SELECT reason, state FROM broken WHERE NOT EXISTS (SELECT FROM probe)
+        SELECT reason, 'suspended', scope, name FROM halted
+        UNION ALL
+        SELECT reason, state, NULL, NULL FROM broken WHERE NOT EXISTS (SELECT FROM probe)
     ), moved AS (
         UPDATE message_queue AS q
         SET held = EXISTS (SELECT FROM shut),
@@ -202,7 +233,8 @@ _CLAIM = text("""
         RETURNING q.status
     ), told AS (
         INSERT INTO events (owner, message_id, step, type, detail)
-        SELECT :owner, :about, :step, 'message.held', jsonb_build_object('reason', reason)
+        SELECT :owner, :about, :step, 'message.held',
+               jsonb_strip_nulls(jsonb_build_object('reason', reason, 'scope', scope, 'name', name))
         FROM shut LIMIT 1
         ON CONFLICT DO NOTHING
     )

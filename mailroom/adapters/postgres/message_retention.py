@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from mailroom.models.outbound.message import OUTBOUND
 from mailroom.models.retention import Kept, OldOne
 
+WORDS = 5_000
 NOWHERE = "00000000-0000-0000-0000-000000000000"
 
 
@@ -43,7 +44,15 @@ class PostgresMessageRetention:
             await connection.execute(_REMOVE[what], values)
 
     async def remove_events(self, older_than: datetime, limit: int) -> int:
-        """Every line is about a message, and goes with it."""
+        """Every event is about a message, and goes with it; here go the words that none has."""
+        async with self._engine.execution_options(isolation_level="READ COMMITTED").begin() as one:
+            await one.execute(_BY_INDEX)
+            words = list(await one.scalars(_UNUSED_WORDS, {"limit": WORDS}))
+            if words:
+                # Who adds a message with one of them waits, and adds the word again.
+                await one.execute(_NO_NEW_WORDS)
+                removed = await one.scalars(_REMOVE_WORDS, {"words": words})
+                return len(removed.all())
         return 0
 
 
@@ -84,3 +93,21 @@ _REMOVE = {
         WHERE owner = :owner AND message_id IN (SELECT CAST(id AS text) FROM messages)
     """),  # noqa: S608
 }
+# A word without a row is not known to be rare, and no index would be asked.
+_BY_INDEX = text("SET LOCAL enable_seqscan = off")
+_UNUSED = """
+    NOT EXISTS (SELECT FROM message_queue AS m
+                WHERE m.words @@ CAST('''' || w.word || '''' AS tsquery))
+"""
+# Those that many messages have, as the statistics say, need not be looked for.
+_UNUSED_WORDS = text(f"""
+    SELECT w.word FROM message_words AS w
+    WHERE w.word <> ALL(
+        SELECT unnest(CAST(CAST(most_common_elems AS text) AS text[])) FROM pg_stats
+        WHERE tablename = 'message_queue' AND attname = 'words' AND most_common_elems IS NOT NULL
+    ) AND {_UNUSED} LIMIT :limit
+""")  # noqa: S608
+_NO_NEW_WORDS = text("LOCK TABLE message_words IN SHARE ROW EXCLUSIVE MODE")
+_REMOVE_WORDS = text(f"""
+    DELETE FROM message_words AS w WHERE w.word = ANY(:words) AND {_UNUSED} RETURNING w.word
+""")  # noqa: S608

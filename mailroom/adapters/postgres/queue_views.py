@@ -50,7 +50,7 @@ class PostgresQueueViews:
 
 def _view(name: str, row: RowMapping | None, depth: dict[str, int]) -> QueueView:
     standing = QueueStanding.model_validate(dict(row) if row else {"queue_name": name})
-    known = standing.model_dump(exclude={"openings", "ends_in"})
+    known = standing.model_dump(exclude={"openings", "ends_in", "scope"})
     return QueueView.model_validate({**known, "circuit": standing.circuit, "depth": depth})
 
 
