@@ -8,7 +8,15 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+)
 
 # KumoMTA writes lengths of time as "4m 59s 12ms".
 _PIECE = re.compile(
@@ -122,9 +130,30 @@ class InspectedQueue(Shape):
     queue_config: dict[str, JsonValue] = {}
 
 
-class Metric(Shape):
-    """`value` is a number, or numbers by the value of a label, by that label's name."""
+class ByQueue(Shape):
+    """A figure by queue; the others of its metrics have other shapes."""
 
-    help: str = ""
-    type: str = ""
-    value: float | dict[str, dict[str, float]]
+    value: dict[str, dict[str, FiniteFloat]] = {}
+
+
+class QueueCounts(Shape):
+    """Of its metrics, how many messages are where. A queue that idles is left out after a while."""
+
+    scheduled_count: ByQueue = ByQueue()
+    ready_count: ByQueue = ByQueue()
+
+    @property
+    def scheduled(self) -> dict[str, float]:
+        return self.scheduled_count.value.get("queue", {})
+
+    @property
+    def ready(self) -> dict[str, float]:
+        """By name of the ready queue, which stands behind the protocol: `smtp_client:source->site`.
+        What has no colon is a sum."""
+        by_service = self.ready_count.value.get("service", {})
+        return {
+            name: count
+            for service, count in by_service.items()
+            for _, colon, name in [service.partition(":")]
+            if colon
+        }
