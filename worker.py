@@ -14,6 +14,7 @@ from sqlalchemy import URL
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.add_up import AddUp
 from activities.ask_again import AskAgain
 from activities.deliver_letter import DeliverLetter
 from activities.deliver_message import DeliverMessage
@@ -21,10 +22,12 @@ from activities.draft_reply import DraftReply
 from activities.drain_mailbox import DrainMailbox
 from activities.errands import Errands
 from activities.heartbeats import Heartbeats
+from activities.mirror_suspensions import MirrorSuspensions
 from activities.nudge_again import NudgeAgain
 from activities.poll_beads import PollBeads
 from activities.poll_inbox import PollInbox
 from activities.postpone import Postpone
+from activities.queue_operation import QueueOperations
 from activities.queue_release import QueueRelease
 from activities.reach import Reach
 from activities.record import Record
@@ -52,6 +55,7 @@ from mailroom.adapters.email_monitor import EmailMonitor
 from mailroom.adapters.executions import TemporalExecutions
 from mailroom.adapters.http import http_client
 from mailroom.adapters.imap import ImapSource
+from mailroom.adapters.kumomta.relay import relay_of
 from mailroom.adapters.letter_webhook import LetterWebhook
 from mailroom.adapters.links import SignedLinks
 from mailroom.adapters.mailboxes import mailboxes_of
@@ -71,9 +75,12 @@ from mailroom.adapters.postgres.message_reports import PostgresReports
 from mailroom.adapters.postgres.message_retention import PostgresMessageRetention
 from mailroom.adapters.postgres.monitored import PostgresMonitored
 from mailroom.adapters.postgres.outage import StoreOutages
+from mailroom.adapters.postgres.queue_counts import PostgresQueueCounts
+from mailroom.adapters.postgres.queue_operations import PostgresOperations
 from mailroom.adapters.postgres.queue_states import PostgresQueueStates
 from mailroom.adapters.postgres.retention import PostgresRetention
 from mailroom.adapters.postgres.sessions import PostgresSessions
+from mailroom.adapters.postgres.suspensions import PostgresSuspensions
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.wishes import PostgresMailboxes as PostgresAgentMailboxes
 from mailroom.adapters.settings import (
@@ -91,14 +98,17 @@ from mailroom.adapters.smtp.submission import SmtpMailer
 from mailroom.adapters.tmux import Tmux
 from mailroom.bridge.flows import ReplyFlows
 from mailroom.bridge.given_letters import GivenLetters
+from mailroom.bridge.holding import Holding
 from mailroom.bridge.intake import Intake
 from mailroom.bridge.letter_flows import LetterFlows
 from mailroom.bridge.mailbox_watches import watch_mailboxes
 from mailroom.bridge.message_flows import MessageFlows
+from mailroom.bridge.operated_flows import OperatedFlows
 from mailroom.bridge.post_office import PostOffice
 from mailroom.bridge.queue_flows import QueueFlows
 from mailroom.bridge.queue_reports import Reports
 from mailroom.bridge.queue_returns import Returns
+from mailroom.bridge.suspending import Suspending
 from mailroom.local.beside import beside
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.drafting import DraftsSection
@@ -123,6 +133,7 @@ from workflows.mailbox_watch import MailboxWatchWorkflow
 from workflows.outbound_message import OutboundMessageWorkflow
 from workflows.owner_notice import OwnerNoticeWorkflow
 from workflows.queue_health import QueueHealthWorkflow
+from workflows.queue_operation import QueueOperationWorkflow
 from workflows.queue_release import QueueReleaseWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.sandbox import sandbox
@@ -139,6 +150,7 @@ WORKFLOWS = [
     OutboundMessageWorkflow,
     OwnerNoticeWorkflow,
     QueueHealthWorkflow,
+    QueueOperationWorkflow,
     QueueReleaseWorkflow,
     RetentionWorkflow,
 ]
@@ -313,7 +325,8 @@ def activities(adapters: Adapters, settings: Settings) -> list[Callable[..., Any
         SettleMessage(PostgresMessages(adapters.engines.write, adapters.outbound)).settle_message,
         *_letters(adapters, Say(texts, texter, owners), settings),
         *_polling(adapters, settings),
-        *_queues(adapters),
+        *_queues(adapters, settings),
+        *_operations(adapters, settings),
         _watching(adapters, settings).watch_mailbox,
         _removing(adapters, settings).remove_old,
     ]
@@ -373,19 +386,48 @@ def _beads(
     return [PollBeads(beads, GivenLetters(office, retention)).poll_beads]
 
 
-def _queues(adapters: Adapters) -> list[Callable[..., Any]]:
+def _queues(adapters: Adapters, settings: Settings) -> list[Callable[..., Any]]:
     write, terms = adapters.engines.write, adapters.outbound.health
     states, circuits = PostgresQueueStates(write), PostgresCircuits(write, terms)
     flows = QueueFlows(adapters.client)
     messages = MessageFlows(adapters.client)
     release = QueueRelease(states, circuits, messages, terms)
-    health = PostgresDomainHealth(write)
+    health, counts = PostgresDomainHealth(write), AddUp(PostgresQueueCounts(write))
+    relay = relay_of(settings, adapters.http)
+    mirror = MirrorSuspensions(relay, PostgresSuspensions(write), states) if relay else None
     return [
         release.queue_standing,
         release.end_suspension,
         release.offer_probe,
         release.release_queue,
-        ScoreDomains(health, circuits, states, flows, messages, terms).score_domains,
+        ScoreDomains(
+            health, circuits, states, flows, messages, terms, counts, mirror
+        ).score_domains,
+    ]
+
+
+def _operations(adapters: Adapters, settings: Settings) -> list[Callable[..., Any]]:
+    write, flows = adapters.engines.write, QueueFlows(adapters.client)
+    relay = relay_of(settings, adapters.http)
+    operations = QueueOperations(
+        PostgresOperations(write, adapters.outbound),
+        OperatedFlows(MessageFlows(adapters.client)),
+        Holding(
+            PostgresQueueStates(write),
+            flows,
+            Suspending(PostgresSuspensions(write), flows, relay),
+        ),
+        adapters.blobs,
+        relay,
+    )
+    return [
+        operations.plan_operation,
+        operations.ask_operator,
+        operations.begin_operation,
+        operations.operate_on_share,
+        operations.operate_on_whole,
+        operations.tell_relay,
+        operations.finish_operation,
     ]
 
 

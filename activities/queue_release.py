@@ -29,11 +29,11 @@ class QueueRelease:
 
     @activity.defn
     async def queue_standing(self, queue: QueueRef) -> QueueStanding:
-        return await self.states.standing(queue.queue_name)
+        return await self.states.standing(queue.queue_name, queue.scope)
 
     @activity.defn
     async def end_suspension(self, ended: Ended) -> bool:
-        return await self.states.end(ended.queue_name, ended.until)
+        return await self.states.end(ended.queue_name, ended.until, ended.scope)
 
     @activity.defn
     async def offer_probe(self, queue: QueueRef) -> Probe:
@@ -51,7 +51,7 @@ class QueueRelease:
         begun = release.place.woken
         while release.place.woken - begun < SHARE:
             place = release.place
-            page = await self.states.held(release.queue_name, place, PAGE)
+            page = await self.states.held(release.queue_name, place, PAGE, release.scope)
             await for_all(self.messages.wake, page)
             release = release.moved(page)
             if release.done or activity.is_worker_shutdown():
@@ -59,9 +59,11 @@ class QueueRelease:
         return release
 
 
-async def for_all(do: Callable[[T], Awaitable[None]], these: Iterable[T]) -> None:
+async def for_all(
+    do: Callable[[T], Awaitable[None]], these: Iterable[T], at_once: int = AT_ONCE
+) -> None:
     """Some at once; the first failure, once all have been tried."""
-    limit = asyncio.Semaphore(AT_ONCE)
+    limit = asyncio.Semaphore(at_once)
 
     async def each(one: T) -> None:
         async with limit:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import structlog
 from temporalio import activity
 
+from activities.add_up import AddUp
+from activities.mirror_suspensions import MirrorSuspensions
 from activities.queue_release import for_all
 from mailroom.models.outbound.health import HealthSection, ScoredDomain, scored, sentence
-from mailroom.models.outbound.queues import HealthRun
+from mailroom.models.outbound.queues import HealthRun, QueueRef
 from mailroom.ports.outbound import MessageFlows
 from mailroom.ports.queues import Circuits, DomainHealthStore, QueueFlows, QueueStates
 
@@ -28,26 +30,34 @@ class ScoreDomains:
     queues: QueueFlows
     messages: MessageFlows
     terms: HealthSection
+    counts: AddUp
+    mirror: MirrorSuspensions | None = None
 
     @activity.defn
     async def score_domains(self) -> HealthRun:
+        await self.counts.add_up()
         results = await self.fold()
         # Before the scores: a circuit that closes begins anew.
         judged = await self.circuits.judge()
         await for_all(self.queues.look_after, judged)
         domains, opened = await self.score()
-        await for_all(self.queues.look_after, await self.states.overdue(MOST_LATE))
+        await for_all(self.look_after, await self.states.overdue(MOST_LATE))
         stranded = await self.states.stranded(MOST_LATE)
         await for_all(self.messages.wake, stranded)
         await self.health.tidy()
         await self.states.tidy(self.terms.forget_after)
+        mirrored = await self.mirror.align() if self.mirror else 0
         return HealthRun(
             results=results,
             domains=domains,
             opened=opened,
             judged=len(judged),
             woken=len(stranded),
+            mirrored=mirrored,
         )
+
+    async def look_after(self, late: QueueRef) -> None:
+        await self.queues.look_after(late.queue_name, late.scope)
 
     async def fold(self) -> int:
         results = 0

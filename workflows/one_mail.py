@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 
 from activities.record import Record
-from mailroom.models.email_reply import EmailReplyInput, Progress, RecordInput, SupersededBy
+from mailroom.models.email_reply import EmailReplyInput, Heard, Progress, RecordInput, SupersededBy
 from mailroom.models.names import REASON_LATER_MAIL, REASON_SUPERSEDED
 from mailroom.models.states import MailState, Stage, advance
 from workflows import retry_policies
@@ -74,7 +74,8 @@ class OneMail:
         self.progress.step += 1
         return self.progress.step
 
-    async def record(self, *, closed: bool = False) -> None:
+    async def record(self, said: Heard | None = None, *, closed: bool = False) -> None:
+        """`said`: the word that led here, where another one may follow already."""
         progress = self.progress
         await workflow.execute_activity_method(
             Record.record,
@@ -86,7 +87,7 @@ class OneMail:
                 failed_stage=progress.failed_stage,
                 error=progress.error,
                 retries=progress.retries,
-                word=progress.word,
+                word=said or progress.word,
                 closed=closed,
             ),
             **retry_policies.of_record(progress.state),

@@ -9,6 +9,7 @@ from temporalio.exceptions import TimeoutError as WorkflowTimeout
 from activities.deliver_message import DeliverMessage
 from activities.settle_message import SettleMessage
 from mailroom.models.outbound.message import (
+    Change,
     DeliverInput,
     Order,
     OutboundInput,
@@ -128,6 +129,8 @@ class OutboundMessageWorkflow:
             self.woken = True
             self.enter(held=False)
             return False
+        if word.change is not None:
+            return self.adopted(word.change)
         if word.order is Order.REPORTED:
             self.enter(status=word.status or self.progress.status, reason=word.reason)
             return True
@@ -137,6 +140,26 @@ class OutboundMessageWorkflow:
             # Perhaps it takes back one of these, which are followed later.
             self.unheeded.append(word)
         return False
+
+    def adopted(self, change: Change) -> bool:
+        """An operation over many has written it down already."""
+        self.bind(
+            Word(**change.model_dump(include={"queue_name", "priority"}), order=Order.ADOPT),
+            change.weight,
+        )
+        if change.step <= self.progress.step:
+            return False
+        self.enter(
+            status=change.status,
+            step=change.step,
+            next_attempt_at=change.next_attempt_at,
+            reason=change.reason or self.progress.reason,
+            held=False,
+            unknown=self.progress.unknown and change.status is S.SUSPENDED,
+        )
+        if change.status not in ENDED:
+            self.show()
+        return True
 
     async def settle(self, word: Word) -> bool:
         step = step_of(self.message.id, word, self.progress, workflow.now())
@@ -268,6 +291,10 @@ class OutboundMessageWorkflow:
     def reported(self, status: str, reason: str = "") -> None:
         if status in ENDED:
             self.is_told(Word(order=Order.REPORTED, status=S(status), reason=_reason(reason)))
+
+    @workflow.signal(description="an operation over many messages has left it so")
+    def adopt(self, change: Change) -> None:
+        self.heard.append(Word(order=Order.ADOPT, change=change))
 
     @workflow.query(description="where it stands")
     def status(self) -> OutboundProgress:

@@ -1,5 +1,6 @@
-"""The end of a queue's suspension: waited for, then what was held goes on; a circuit lets one
-message through first. The queue's state is in the store; signals only say that it changed."""
+"""The end of a suspension, of a queue or of a domain, campaign, tenant or pool: waited for, then
+what was held goes on; a circuit lets one message through first. The state is in the store;
+signals only say that it changed."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -29,7 +30,7 @@ class QueueReleaseWorkflow:
     @workflow.init
     def __init__(self, queue: QueueRef) -> None:
         self.queue = queue
-        self.standing = QueueStanding(queue_name=queue.queue_name)
+        self.standing = QueueStanding(queue_name=queue.queue_name, scope=queue.scope)
         self.changed = True
 
     @workflow.run
@@ -61,7 +62,7 @@ class QueueReleaseWorkflow:
             return
         await workflow.execute_activity_method(
             QueueRelease.end_suspension,
-            Ended(queue_name=self.queue.queue_name, until=until),
+            Ended(queue_name=self.queue.queue_name, scope=self.queue.scope, until=until),
             **retry_policies.of_record("the suspension is over"),
         )
         self.changed = True
@@ -78,7 +79,7 @@ class QueueReleaseWorkflow:
 
     async def release(self) -> None:
         """Share by share, unless the queue is closed again meanwhile."""
-        release = Release(queue_name=self.queue.queue_name)
+        release = Release(queue_name=self.queue.queue_name, scope=self.queue.scope)
         while not (release.done or self.changed):
             release = await workflow.execute_activity_method(
                 QueueRelease.release_queue,

@@ -52,10 +52,14 @@ class Stages:
         progress.reason = REASON_SEND_UNKNOWN if unknown else f"{stage} failed"
         progress.failed_stage = stage
         progress.failed_at = workflow.now()
-        await self.mail.record()
+        said = progress.word
+        if stage is Stage.REPLY and not unknown and workflow.patched("words-while-it-fails"):
+            # Whoever reads that it failed may be there with another word before this is.
+            progress.word = None
+        await self.mail.record(said)
         if unknown:
             await self.ask_whether_to_send_again()
-        if stage is Stage.REPLY:
+        if stage is Stage.REPLY and progress.word is said:
             progress.word = None
         if is_ours(error) and progress.retries < OWN_RETRIES:
             # Store and worker were back when the failure could be recorded.

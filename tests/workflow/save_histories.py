@@ -39,11 +39,15 @@ from mailroom.models.names import (
     QUEUE_HEALTH,
     agent_mail_id,
     outbound_id,
+    queue_operation_id,
     queue_release_id,
 )
 from mailroom.models.new_letter import NewLetter
+from mailroom.models.outbound.bulk import OperationRef
+from mailroom.models.outbound.operation_request import OperationRequest
 from mailroom.models.outbound.queues import CircuitState, SetState
 from mailroom.models.outbound.report import Report, ReportKind, ReportSource
+from mailroom.models.outbound.scopes import SuspensionScope
 from mailroom.models.outbound.submission import NewMessage
 from mailroom.models.outbound.words import QueueState
 from mailroom.models.states import MailState
@@ -279,6 +283,16 @@ async def queue_suspended_for_an_hour(house: House) -> Accepted:
     return Accepted(queue_release_id("moving.test"), "moving.test", True)
 
 
+async def campaign_suspended_for_an_hour(house: House) -> Accepted:
+    """With two messages that wait for its end."""
+    name, until = "moving", datetime.now(UTC) + timedelta(hours=1)
+    await house.context.suspending.hold(SuspensionScope.CAMPAIGN, name, "a wrong price", until)
+    for _ in range(2):
+        await message_is_held(house, await message(house, campaign_id=name))
+    await house.skip(hours=2)
+    return Accepted(queue_release_id(name, SuspensionScope.CAMPAIGN), name, True)
+
+
 async def circuit_opened_and_closed(house: House) -> Accepted:
     await counted(house, _BLOCKED)
     await queue_is(house, "sick.test", CircuitState.OPEN)
@@ -380,6 +394,56 @@ async def message_relayed_and_reported(house: House) -> Accepted:
     return accepted
 
 
+async def operated(house: House, operation: str, **more: Any) -> UUID:
+    """An operation of an operator, at its end or its question."""
+    id = uuid4()
+    request = OperationRequest.model_validate({"operation": operation, **more})
+    assert await house.context.operations.add(id, request, "operator")
+    whole = request.whole is not None
+    await house.context.operation_flows.start(
+        OperationRef(id=id, operation=request.operation, whole=whole)
+    )
+    await house.context.operation_flows.at_rest(id, timedelta(seconds=30))
+    return id
+
+
+async def message_suspended_and_bounced_by_operations(house: House) -> Accepted:
+    accepted = await message(house, "defer-always")
+    await message_in(house, accepted, "deferred", 1)
+    await operated(house, "suspend", message_ids=[accepted.message_id])
+    await operated(house, "bounce", message_ids=[accepted.message_id])
+    return accepted
+
+
+async def operation_on_few(house: House) -> Accepted:
+    accepted = await message(house, "defer-always", queue_name="few")
+    await message_in(house, accepted, "deferred", 1)
+    id = await operated(house, "cancel", queue_name="few")
+    return Accepted(queue_operation_id(id), str(id), True)
+
+
+async def operation_on_many_confirmed(house: House) -> Accepted:
+    async with house.adapters.engines.write.connect() as connection:
+        await connection.execute(_MANY)
+    id = await operated(house, "cancel", queue_name="many")
+    await house.context.operation_flows.confirm(id)
+    return Accepted(queue_operation_id(id), str(id), True)
+
+
+async def operation_on_a_queue(house: House) -> Accepted:
+    id = await operated(house, "resume", queue_name="a queue")
+    return Accepted(queue_operation_id(id), str(id), True)
+
+
+_MANY = text("""
+    INSERT INTO message_queue (id, message_id, queue_name, recipient, sender, domain, status,
+                               size_bytes)
+    SELECT gen_random_uuid(), '<' || n || '@example.com>', 'many', 'a' || n || '@example.com',
+           'news@company.com', 'example.com', 'suspended', 1000
+    FROM generate_series(1, 1001) AS n
+""")
+
+
 STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
     story.__name__: story
     for story in (
@@ -400,12 +464,17 @@ STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
         urgent_letter_escalated,
         domains_scored,
         queue_suspended_for_an_hour,
+        campaign_suspended_for_an_hour,
         circuit_opened_and_closed,
         message_delivered,
         message_deferred_twice,
         message_cancelled_while_it_waited,
         message_unknown_and_sent_again,
         message_held_and_woken,
+        message_suspended_and_bounced_by_operations,
+        operation_on_few,
+        operation_on_many_confirmed,
+        operation_on_a_queue,
         message_relayed_and_reported,
     )
 }
