@@ -17,15 +17,21 @@ from mailroom.adapters.postgres.letter_figures import PostgresLetterFigures
 from mailroom.adapters.postgres.letter_views import PostgresLetterViews
 from mailroom.adapters.postgres.letters import PostgresLetters
 from mailroom.adapters.postgres.listen import EventFeed
+from mailroom.adapters.postgres.message_export import PostgresExports
+from mailroom.adapters.postgres.message_search import PostgresMessageSearch
 from mailroom.adapters.postgres.message_unsubscribe import PostgresUnsubscribing
 from mailroom.adapters.postgres.message_views import PostgresMessageViews
+from mailroom.adapters.postgres.operation_views import PostgresOperationViews
+from mailroom.adapters.postgres.queue_figures import PostgresQueueFigures
 from mailroom.adapters.postgres.queue_migrations import PostgresMigrations
 from mailroom.adapters.postgres.queue_states import PostgresQueueStates
 from mailroom.adapters.postgres.queue_views import PostgresQueueViews
 from mailroom.adapters.postgres.retention import PostgresRetention
+from mailroom.adapters.postgres.saved_filters import PostgresSavedFilters
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.suppressions import PostgresSuppressions
+from mailroom.adapters.postgres.suspensions import PostgresSuspensions
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
 from mailroom.adapters.postgres.wishes import PostgresMailboxes
@@ -36,16 +42,19 @@ from mailroom.bridge.intake import Intake
 from mailroom.bridge.legacy_orders import LegacyQueue
 from mailroom.bridge.letter_flows import LetterFlows
 from mailroom.bridge.message_flows import MessageFlows
+from mailroom.bridge.operation_flows import OperationFlows
 from mailroom.bridge.post_office import PostOffice
 from mailroom.bridge.queue_flows import QueueFlows
 from mailroom.bridge.queue_returns import Returns
 from mailroom.bridge.reception import Reception
 from mailroom.bridge.submissions import Submissions
+from mailroom.bridge.suspending import Suspending
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.outbound.rollout import QueueModel
 from mailroom.models.owner import Owner
 from mailroom.models.retention import Kept
 from mailroom.ports import Blobs
+from mailroom.ports.relay import RelayAdmin
 
 
 @dataclass(frozen=True)
@@ -94,12 +103,19 @@ class Context:
     submissions: Submissions
     message_flows: MessageFlows
     message_views: PostgresMessageViews
+    message_search: PostgresMessageSearch
+    saved_filters: PostgresSavedFilters
     suppressions: PostgresSuppressions
     unsubscribing: PostgresUnsubscribing
     returns: Returns
     queue_states: PostgresQueueStates
     queue_views: PostgresQueueViews
+    queue_figures: PostgresQueueFigures
+    exports: PostgresExports
     queue_flows: QueueFlows
+    operations: PostgresOperationViews
+    operation_flows: OperationFlows
+    suspensions: PostgresSuspensions
     domain_views: PostgresDomainViews
     legacy_queue: LegacyQueue
     migrations: PostgresMigrations
@@ -110,6 +126,7 @@ class Context:
     secrets: Secrets
     limits: Limits
     periods: Mapping[Kept, timedelta] = field(default_factory=dict)
+    relay: RelayAdmin | None = None
     queue_model: QueueModel = field(default_factory=QueueModel)
     public_url: str = ""
     temporal_ui: str | None = None
@@ -120,6 +137,10 @@ class Context:
     @cached_property
     def reception(self) -> Reception:
         return Reception(self.intake, self.handover)
+
+    @cached_property
+    def suspending(self) -> Suspending:
+        return Suspending(self.suspensions, self.queue_flows, self.relay)
 
     @cached_property
     def office(self) -> PostOffice:

@@ -14,7 +14,9 @@ from mailroom.adapters.spool.locks import METRICS
 from mailroom.bridge.auth import The, Who
 from mailroom.bridge.context import Context
 from mailroom.bridge.letter_gauges import letter_gauges
+from mailroom.bridge.queue_gauges import queue_gauges
 from mailroom.bridge.way import reason_of
+from mailroom.models.outbound.queue_figures import QueueScope
 from mailroom.models.spool import Kind, Queue
 
 router = APIRouter(tags=["health"])
@@ -70,6 +72,8 @@ async def metrics(the: The, who: Who) -> Response:
         content += generate_latest(gauges(figures))
         if who.operator:
             content += generate_latest(letter_gauges(await the.letter_figures.counts()))
+            statuses = await the.queue_figures.statuses(QueueScope())
+            content += generate_latest(queue_gauges(statuses, await the.queue_figures.totals()))
     except (OperationalError, PoolTimeoutError) as error:
         the.handover.way.close(reason_of(error))
     return Response(content, media_type=CONTENT_TYPE_LATEST)

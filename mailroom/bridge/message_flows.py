@@ -25,7 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from mailroom.adapters.temporal import TemporalUnavailable
 from mailroom.bridge.flows import NotRunning, answered
 from mailroom.models.names import MAIL_TASK_QUEUE, outbound_id
-from mailroom.models.outbound.message import OutboundInput, OutboundMessage
+from mailroom.models.outbound.message import Change, OutboundInput, OutboundMessage
 from mailroom.models.outbound.orders import temporal_priority
 from mailroom.models.outbound.words import MessageQueueStatus
 from mailroom.ports import Permanent
@@ -41,6 +41,8 @@ from workflows.search_attributes import (
 
 START_TIMEOUT = timedelta(seconds=10)
 SOON = timedelta(minutes=1)
+
+Said = str | int | Change
 
 
 class MessageFlows:
@@ -87,7 +89,7 @@ class MessageFlows:
         with suppress(NotRunning):
             await self.signal(id, "reported", status.value, reason)
 
-    async def tell(self, id: UUID, order: str, *args: str | int) -> None:
+    async def tell(self, id: UUID, order: str, *args: Said) -> None:
         """What a person says. Raises `NotRunning` where the workflow has ended."""
         handle = self._client.get_workflow_handle(outbound_id(id))
         async with answered(START_TIMEOUT):
@@ -98,7 +100,7 @@ class MessageFlows:
                 await handle.signal(order, args=list(args))
 
     async def _begin_early(
-        self, handle: WorkflowHandle[Any, Any], order: str, args: Sequence[str | int]
+        self, handle: WorkflowHandle[Any, Any], order: str, args: Sequence[Said]
     ) -> None:
         """A workflow hears nothing before its start delay is over (Temporal 1.29), which may be
         months. A run without delay takes the place of the one that has not begun, and waits by a
@@ -128,11 +130,34 @@ class MessageFlows:
             return found.message
         raise AssertionError("a history begins with its start")
 
-    async def signal(self, id: UUID, order: str, *args: str | int) -> None:
+    async def signal(self, id: UUID, order: str, *args: Said) -> None:
         """Raises `NotRunning` where the workflow has ended."""
         handle = self._client.get_workflow_handle(outbound_id(id))
         async with answered(START_TIMEOUT):
             await handle.signal(order, args=list(args))
+
+    async def take_up(self, message: OutboundInput) -> None:
+        """Where a message waits and nobody looks after it: its workflow was ended by hand, or a
+        bridge died before it could start one."""
+        with suppress(WorkflowAlreadyStartedError):
+            async with answered(START_TIMEOUT):
+                await self._client.start_workflow(
+                    OutboundMessageWorkflow.run,
+                    message,
+                    id=outbound_id(message.message.id),
+                    task_queue=MAIL_TASK_QUEUE,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    search_attributes=_search_attributes(message.message),
+                    static_summary=summary(message.message),
+                    priority=Priority(priority_key=temporal_priority(message.message.priority)),
+                )
+
+    async def terminate(self, id: UUID, reason: str) -> None:
+        """Raises `NotRunning` where the workflow has ended."""
+        handle = self._client.get_workflow_handle(outbound_id(id))
+        async with answered(START_TIMEOUT):
+            await handle.terminate(reason=reason)
 
 
 def _is_delayed(found: WorkflowExecutionDescription) -> bool:

@@ -11,17 +11,22 @@ from mailroom.bridge import (
     pages_agents,
     pages_box,
     pages_dead,
+    pages_domains,
     pages_events,
     pages_link,
     pages_login,
     pages_mail,
     pages_mails,
     pages_one_letter,
+    pages_operations,
+    pages_operations_asking,
     pages_outbound,
     pages_outbound_events,
+    pages_outbound_list,
     pages_outbound_one,
     pages_routing,
     pages_stats,
+    pages_suspensions,
 )
 from mailroom.bridge.pages_html import STATIC
 
@@ -40,6 +45,11 @@ for part in (
     pages_routing,
     pages_outbound,
     pages_outbound_events,
+    pages_outbound_list,
+    pages_operations_asking,
+    pages_operations,
+    pages_domains,
+    pages_suspensions,
     pages_outbound_one,
 ):
     router.include_router(part.router)

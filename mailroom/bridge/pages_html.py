@@ -129,6 +129,7 @@ def _environment() -> Environment:
         last_word=pages_outbound_words.last_word,
         maybe_sent=pages_outbound_words.maybe_sent,
         queue_tone=pages_outbound_words.queue_tone,
+        score_tone=pages_outbound_words.score_tone,
         status_name=pages_outbound_words.status_name,
         status_tone=pages_outbound_words.status_tone,
         status_words=pages_outbound_words.status_words,

@@ -1,98 +1,97 @@
-"""Outbound mail as it goes: counts, queues, the latest messages. The operator's."""
+"""Outbound mail as it goes: counts, what happened when, queues and domains. The operator's."""
 
-from typing import Annotated, Literal
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from mailroom.bridge import queue_reading
 from mailroom.bridge.auth import Operator, The
 from mailroom.bridge.context import Context
 from mailroom.bridge.pages_html import render
+from mailroom.bridge.pages_outbound_charts import chart_of, depths_of
 from mailroom.bridge.pages_outbound_words import shares
 from mailroom.bridge.pages_route import PageRoute
-from mailroom.bridge.problems import Problem
-from mailroom.bridge.queue_reading import Wanted
-from mailroom.models.outbound.words import MessageQueueStatus
+from mailroom.models.outbound.queue_figures import QueueScope
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-PAGE, QUEUES_SHOWN = 30, 12
+QUEUES_SHOWN = 12
 
 Text = Annotated[str, Field(max_length=320, pattern=r"^[^\x00]*$")]
 
 
-class Filter(BaseModel):
-    """Which messages are shown; an empty field stands for all."""
+class Period(StrEnum):
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
 
-    status: MessageQueueStatus | Literal[""] = ""
-    domain: Text = ""
-    queue: Text = ""
+
+_LENGTHS = {
+    Period.HOUR: timedelta(hours=1),
+    Period.DAY: timedelta(days=1),
+    Period.WEEK: timedelta(days=7),
+}
+
+
+class Looked(BaseModel):
+    """All messages, or those of a campaign."""
+
     campaign: Text = ""
-    recipient: Text = ""
+    period: Period = Period.HOUR
+
+    @property
+    def campaign_id(self) -> str | None:
+        return self.campaign.strip() or None
+
+    @property
+    def scope(self) -> QueueScope:
+        return QueueScope(campaign_id=self.campaign_id)
 
     @property
     def query(self) -> str:
-        return self.with_status(self.status)
+        return self.over(self.period)
 
-    def with_status(self, status: str) -> str:
-        """The same filter, for another status."""
-        given = {name: str(getattr(self, name)).strip() for name in Filter.model_fields}
-        return urlencode(
-            {name: value for name, value in (given | {"status": status}).items() if value}
-        )
+    def over(self, period: Period) -> str:
+        """The same, for another period."""
+        campaign = {"campaign": self.campaign_id} if self.campaign_id else {}
+        return urlencode({**campaign, "period": period})
 
-    def wanted(self, cursor: str | None) -> Wanted:
-        """As the API takes it."""
-        return Wanted(
-            status=[self.status] if self.status else [],
-            domain=self.domain.strip().lower() or None,
-            queue_name=self.queue.strip() or None,
-            campaign_id=self.campaign.strip() or None,
-            recipient=self.recipient.strip() or None,
-            limit=PAGE,
-            cursor=cursor,
-        )
-
-
-class Listed(Filter):
-    cursor: Annotated[str | None, Field(max_length=500)] = None
+    def list_of(self, **more: str) -> str:
+        """The filter of a list of these messages."""
+        campaign = {"campaign_id": self.campaign_id} if self.campaign_id else {}
+        return urlencode({**more, **campaign})
 
 
 @router.get("/outbound")
 async def outbound_page(
-    request: Request, wanted: Annotated[Listed, Query()], the: The, who: Operator
+    request: Request, wanted: Annotated[Looked, Query()], the: The, who: Operator
 ) -> Response:
-    shown = await _now(the, wanted) | {"statuses": list(MessageQueueStatus), "refused": None}
-    try:
-        shown |= await _messages(the, who, wanted)
-    except Problem as problem:
-        shown |= {"messages": [], "older": None, "refused": problem.detail}
-        return render(request, "outbound.html", who, shown, problem.status)
+    shown = await _now(the, wanted) | await _figures(the, wanted) | {"periods": list(Period)}
     return render(request, "outbound.html", who, shown)
 
 
 @router.get("/outbound/now")
 async def now(
-    request: Request, wanted: Annotated[Listed, Query()], the: The, who: Operator
+    request: Request, wanted: Annotated[Looked, Query()], the: The, who: Operator
 ) -> Response:
     """What changes on the page: counts and queues."""
     return render(request, "_outbound_now.html", who, await _now(the, wanted))
 
 
-@router.get("/outbound/messages")
-async def messages(
-    request: Request, wanted: Annotated[Listed, Query()], the: The, who: Operator
+@router.get("/outbound/figures")
+async def figures(
+    request: Request, wanted: Annotated[Looked, Query()], the: The, who: Operator
 ) -> Response:
-    """And the messages."""
-    shown = await _messages(the, who, wanted)
-    return render(request, "_outbound_messages.html", who, shown | {"wanted": wanted})
+    """What changes more slowly."""
+    return render(request, "_outbound_figures.html", who, await _figures(the, wanted))
 
 
-async def _now(the: Context, wanted: Listed) -> dict[str, object]:
-    overview = await the.message_views.overview(wanted.campaign.strip() or None)
+async def _now(the: Context, wanted: Looked) -> dict[str, object]:
+    overview = await the.message_views.overview(wanted.campaign_id)
     return {
         "wanted": wanted,
         "total": sum(overview.messages_by_status.values()),
@@ -102,6 +101,12 @@ async def _now(the: Context, wanted: Listed) -> dict[str, object]:
     }
 
 
-async def _messages(the: Context, who: Operator, wanted: Listed) -> dict[str, object]:
-    page = await queue_reading.messages(the, who, wanted.wanted(wanted.cursor))
-    return {"messages": page.items, "older": page.next_cursor}
+async def _figures(the: Context, wanted: Looked) -> dict[str, object]:
+    series = await the.queue_figures.series(wanted.scope, _LENGTHS[wanted.period])
+    metrics = await the.queue_figures.metrics(wanted.scope)
+    return {
+        "wanted": wanted,
+        "chart": chart_of(series),
+        "metrics": metrics,
+        "depths": depths_of(metrics.queue_depth_by_domain),
+    }

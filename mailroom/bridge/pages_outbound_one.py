@@ -94,6 +94,7 @@ def _shown(found: MessageWithTimeline) -> dict[str, object]:
         "message": found.item,
         "offers": offers(found.item),
         "lines": message_timeline(found.timeline),
+        "operations": list(QueueOperationType),
     }
 
 

@@ -1,6 +1,7 @@
 """What the pages say of outbound messages: states, bars, the timeline as sentences. Pure."""
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from mailroom.bridge.pages_words import Line, Tone, clock
 from mailroom.models.base import Frozen
@@ -38,6 +39,8 @@ _LINES: Mapping[str, Tone] = {
     _E.RETURNED: Tone.FAILED,
     _E.EXPIRED: Tone.FAILED,
 }
+LASTINGS = (("1h", "1 hour"), ("4h", "4 hours"), ("1d", "1 day"), ("7d", "7 days"))
+"""How long a suspension may be, as pages offer it."""
 # Of a hundred: what is there can be seen, however little of the whole it is.
 NARROWEST = 0.8
 
@@ -79,6 +82,11 @@ def queue_tone(state: QueueState) -> Tone:
     return Tone.CLOSED if state is QueueState.ACTIVE else Tone.WAITING
 
 
+def score_tone(score: float) -> Tone:
+    """Of a domain's health, of a hundred."""
+    return Tone.SENT if score >= 80 else Tone.WAITING if score >= 50 else Tone.FAILED
+
+
 def maybe_sent(item: MessageQueueItem) -> bool:
     """The server did not confirm it; only a person has it sent again."""
     unknown = item.bounce_classification is BounceType.UNKNOWN
@@ -102,4 +110,23 @@ def _line(event: MessageEvent) -> Line:
     said = told(event)
     later = f" Next attempt {clock(said.next_attempt_at)}." if said.next_attempt_at else ""
     tone = _LINES.get(event.type, Tone.CLOSED)
-    return Line(at=event.at, text=said.text + later, detail=said.detail, tone=tone)
+    known = {"at": event.at, "text": said.text + later, "detail": said.detail, "tone": tone}
+    return Line.model_validate({**known, **_order(event)})
+
+
+def _order(event: MessageEvent) -> dict[str, str]:
+    """The operation over many that it was part of."""
+    id, by = event.detail.get("operation"), event.detail.get("by")
+    if not _is_id(id):
+        return {}
+    return {
+        "link": f"/outbound/operations/{id}",
+        "link_text": f"an operation by {by or 'somebody'}",
+    }
+
+
+def _is_id(given: object) -> bool:
+    try:
+        return isinstance(given, str) and str(UUID(given)) == given
+    except ValueError:
+        return False

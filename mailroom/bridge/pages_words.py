@@ -32,6 +32,8 @@ class Line(Frozen):
     text: str
     detail: str | None = None
     tone: Tone = Tone.CLOSED
+    link: str | None = None
+    link_text: str = ""
 
 
 _S = MailState

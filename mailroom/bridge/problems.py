@@ -1,5 +1,7 @@
 """Errors as problem details (RFC 9457)."""
 
+import re
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import structlog
@@ -17,6 +19,8 @@ from mailroom.bridge.context import context_of
 from mailroom.bridge.flows import NoAnswerYet, TooBusy
 
 log = structlog.get_logger()
+
+_NAMED = re.compile(r"([a-z_]+(?:\.[a-z_]+)*): (.+)", re.DOTALL)
 
 
 class Problem(Exception):
@@ -57,7 +61,11 @@ def install(app: FastAPI) -> None:
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)
-    return problem_response(error.status, error.detail, error.headers, **error.extra)
+    extra = error.extra
+    named = _NAMED.match(error.detail) if error.status == HTTPStatus.UNPROCESSABLE_ENTITY else None
+    if named:
+        extra = {"errors": [{"field": named[1], "message": named[2]}], **extra}
+    return problem_response(error.status, error.detail, error.headers, **extra)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -68,12 +76,20 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    fields = [
-        {"field": ".".join(map(str, problem["loc"])), "message": problem["msg"]}
-        for problem in error.errors()
-    ]
+    fields = [_field(problem["loc"], problem["msg"]) for problem in error.errors()]
     first = fields[0]
     return problem_response(422, f"{first['field']}: {first['message']}.", errors=fields)
+
+
+def _field(loc: Sequence[object], message: str) -> dict[str, str]:
+    """What checks fields together says itself which one it means, before a colon."""
+    # Of a union it would say what each of its types is called.
+    path = [str(part) for part in loc if "[" not in str(part)]
+    said = message.removeprefix("Value error, ")
+    named = _NAMED.match(said) if said != message else None
+    if named:
+        path, said = [*path, named[1]], named[2]
+    return {"field": ".".join(path), "message": said}
 
 
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:

@@ -8,6 +8,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes, Workfl
 from mailroom.bridge.flows import answered
 from mailroom.models.names import MAIL_TASK_QUEUE, queue_release_id
 from mailroom.models.outbound.queues import QueueRef
+from mailroom.models.outbound.scopes import SuspensionScope
 from workflows.queue_release import QueueReleaseWorkflow
 from workflows.search_attributes import MAIL_KIND
 
@@ -18,18 +19,18 @@ class QueueFlows:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def look_after(self, queue_name: str) -> None:
+    async def look_after(self, queue_name: str, scope: SuspensionScope | None = None) -> None:
         """One for each queue; one that runs looks again."""
         async with answered(TIMEOUT):
             await self._client.start_workflow(
                 QueueReleaseWorkflow.run,
-                QueueRef(queue_name=queue_name),
-                id=queue_release_id(queue_name),
+                QueueRef(queue_name=queue_name, scope=scope),
+                id=queue_release_id(queue_name, scope),
                 task_queue=MAIL_TASK_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 start_signal="look_again",
                 search_attributes=TypedSearchAttributes(
                     [SearchAttributePair(MAIL_KIND, "queue_release")]
                 ),
-                static_summary="the end of a queue's suspension",
+                static_summary=f"the end of a {scope or 'queue'}'s suspension",
             )

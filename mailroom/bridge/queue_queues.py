@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 from mailroom.adapters.postgres.domain_views import DomainPage
 from mailroom.adapters.postgres.queue_views import QueuePage
 from mailroom.bridge.api_route import ApiRoute
+from mailroom.bridge.audit import note_state
 from mailroom.bridge.auth import Operator, The
 from mailroom.bridge.problems import Problem
 from mailroom.models.outbound.domains import ascii_domain
@@ -57,6 +58,8 @@ async def queue(queue_name: QueueName, the: The, who: Operator) -> QueueView:
 async def set_state(queue_name: QueueName, wanted: SetState, the: The, who: Operator) -> QueueView:
     """What the queue may do from now on. What it held goes on where it delivers."""
     await the.queue_states.set(queue_name, wanted)
+    await the.suspending.set_queue(queue_name, wanted)
+    await note_state(the, who, queue_name, wanted)
     await the.queue_flows.look_after(queue_name)
     return await the.queue_views.queue(queue_name)
 

@@ -1,28 +1,23 @@
-"""`/queue/messages` and `/queue/overview`: what waits to be delivered, and what became of it; and
-what operators say to one message."""
+"""`/queue/overview` and `/queue/messages/{id}`: what waits to be delivered, and what became of it;
+and what operators say to one message."""
 
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator, Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from mailroom.bridge.api_route import ApiRoute
+from mailroom.bridge.audit import by, order_of
 from mailroom.bridge.auth import Operator, The
 from mailroom.bridge.flows import NotRunning
 from mailroom.bridge.problems import Problem
 from mailroom.models.base import Frozen
-from mailroom.models.outbound.filters import DEFAULT_LIMIT, MOST
 from mailroom.models.outbound.item import MessagePriority, MessageQueueItem
-from mailroom.models.outbound.listing import (
-    MessageFilter,
-    MessagePage,
-    MessageWithTimeline,
-    Overview,
-    Place,
-    place_of,
-)
+from mailroom.models.outbound.listing import MessageWithTimeline, Overview
+from mailroom.models.outbound.operation_request import OperationRequest
 from mailroom.models.outbound.orders import LONGEST_REASON
 from mailroom.models.outbound.submission import Name
 from mailroom.models.outbound.words import MessageQueueStatus, QueueOperationType
@@ -34,43 +29,12 @@ router = APIRouter(prefix="/queue", tags=["queue"], route_class=ApiRoute)
 Word = Annotated[str, Field(max_length=LONGEST_REASON, pattern=r"^[^\x00]*$")]
 
 
-class Wanted(Frozen):
-    """All that is given has to fit; of several statuses one."""
-
-    status: list[MessageQueueStatus] = Field(default=[])
-    domain: Word | None = None
-    queue_name: Word | None = None
-    campaign_id: Word | None = None
-    tenant_id: Word | None = None
-    recipient: Word | None = None
-    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MOST)
-    cursor: str | None = None
-
-
 class OneOrder(Frozen):
     """`queue_name` of a rebind, `priority` of a set_priority."""
 
     reason: Annotated[str, Field(max_length=LONGEST_REASON), AfterValidator(one_line)] = ""
     queue_name: Name | None = None
     priority: MessagePriority | None = None
-
-
-@router.get("/messages", response_model_exclude_none=True)
-async def messages(the: The, who: Operator, wanted: Annotated[Wanted, Query()]) -> MessagePage:
-    """The newest first."""
-    try:
-        after = place_of(wanted.cursor) if wanted.cursor else None
-    except ValueError as error:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"cursor: {error}.") from error
-    chosen = MessageFilter(
-        statuses=wanted.status or None,
-        **wanted.model_dump(exclude={"status", "limit", "cursor"}),
-    )
-    items = await the.message_views.page(chosen, after, wanted.limit + 1)
-    page = items[: wanted.limit]
-    more = len(items) > wanted.limit
-    last = Place(created_at=page[-1].created_at, id=page[-1].id) if more else None
-    return MessagePage(items=page, next_cursor=last.cursor if last else None)
 
 
 @router.get("/overview")
@@ -95,8 +59,10 @@ async def tell(
 ) -> None:
     """Says it to the message's workflow, which follows as soon as nothing else has it in hand."""
     order = order or OneOrder()
+    arguments, noted = _arguments(operation, order), _noted(id, operation, order)
     try:
-        await the.message_flows.tell(id, operation.value, *_arguments(operation, order))
+        await the.message_flows.tell(id, operation.value, *arguments)
+        await the.operations.note(noted, by(who))
     except NotRunning as error:
         item = await the.message_views.one(id)
         if item is None:
@@ -106,6 +72,13 @@ async def tell(
         if cancel and await the.legacy_queue.store.cancel(id, order.reason or None):
             return
         raise Problem(HTTPStatus.CONFLICT, _why_not(item)) from error
+
+
+def _noted(id: UUID, operation: QueueOperationType, order: OneOrder) -> OperationRequest:
+    try:
+        return order_of(id, operation, order.model_dump(exclude_none=True))
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
 
 
 def _why_not(item: MessageQueueItem) -> str:

@@ -36,6 +36,7 @@ DYNAMIC_CONFIG = (
 SQLITE_PRAGMAS = ("journal_mode=wal", "synchronous=full")
 PORT_WAIT_SECONDS = 12
 START_SECONDS = 60
+SHARED_BUFFERS = "512MB"
 
 
 class ServerFailed(Exception):
@@ -160,11 +161,23 @@ def _start_postgres(folder: Path) -> PostgresServer:
     try:
         # cleanup_mode None: we stop it ourselves, in order; a killed stack leaves it running
         # and the next start finds it.
-        return get_server(folder, cleanup_mode=None)
+        server = get_server(folder, cleanup_mode=None)
+        _remembering_more(server, folder)
+        return server
     except Exception as error:  # the library raises whatever pg_ctl met
         raise ServerFailed(
             f"PostgreSQL did not start in {folder}: {error}; {folder / 'log'} says more."
         ) from error
+
+
+def _remembering_more(server: PostgresServer, folder: Path) -> None:
+    """Once, after the folder was made: PostgreSQL's own 128 MB hold a tenth of a million messages,
+    and it takes no more before it has something to put there."""
+    setting = f"shared_buffers = '{SHARED_BUFFERS}'"
+    if setting not in (folder / "postgresql.auto.conf").read_text():
+        server.psql(f"ALTER SYSTEM SET {setting}")
+        server.stop()
+        server.start()
 
 
 def _stop_postgres(server: PostgresServer) -> None:

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from mailroom.adapters.dkim import DkimSigner
+from mailroom.adapters.kumomta.relay import relay_of
 from mailroom.adapters.postgres.agents import PostgresAgents
 from mailroom.adapters.postgres.analytics import PostgresAnalytics
 from mailroom.adapters.postgres.domain_views import PostgresDomainViews
@@ -18,17 +19,23 @@ from mailroom.adapters.postgres.letter_actions import PostgresLetterActions
 from mailroom.adapters.postgres.letter_figures import PostgresLetterFigures
 from mailroom.adapters.postgres.letter_views import PostgresLetterViews
 from mailroom.adapters.postgres.letters import PostgresLetters
+from mailroom.adapters.postgres.message_export import PostgresExports
 from mailroom.adapters.postgres.message_intake import PostgresMessageIntake
+from mailroom.adapters.postgres.message_search import PostgresMessageSearch
 from mailroom.adapters.postgres.message_unsubscribe import PostgresUnsubscribing
 from mailroom.adapters.postgres.message_views import PostgresMessageViews
+from mailroom.adapters.postgres.operation_views import PostgresOperationViews
+from mailroom.adapters.postgres.queue_figures import PostgresQueueFigures
 from mailroom.adapters.postgres.queue_legacy import PostgresLegacyQueue
 from mailroom.adapters.postgres.queue_migrations import PostgresMigrations
 from mailroom.adapters.postgres.queue_states import PostgresQueueStates
 from mailroom.adapters.postgres.queue_views import PostgresQueueViews
 from mailroom.adapters.postgres.retention import PostgresRetention
+from mailroom.adapters.postgres.saved_filters import PostgresSavedFilters
 from mailroom.adapters.postgres.sessions import PostgresSessions
 from mailroom.adapters.postgres.statistics import PostgresStatistics
 from mailroom.adapters.postgres.suppressions import PostgresSuppressions
+from mailroom.adapters.postgres.suspensions import PostgresSuspensions
 from mailroom.adapters.postgres.texts import PostgresTexts
 from mailroom.adapters.postgres.views import PostgresViews
 from mailroom.adapters.postgres.wishes import PostgresMailboxes
@@ -41,6 +48,7 @@ from mailroom.bridge.handover import Handover
 from mailroom.bridge.legacy_orders import LegacyQueue
 from mailroom.bridge.letter_flows import LetterFlows
 from mailroom.bridge.message_flows import MessageFlows
+from mailroom.bridge.operation_flows import OperationFlows
 from mailroom.bridge.queue_flows import QueueFlows
 from mailroom.bridge.submissions import Submissions
 from mailroom.local.beside import beside
@@ -84,12 +92,19 @@ def bridge_context(
         submissions=submissions(adapters),
         message_flows=MessageFlows(adapters.client),
         message_views=PostgresMessageViews(adapters.engines.read),
+        message_search=PostgresMessageSearch(adapters.engines.read),
+        saved_filters=PostgresSavedFilters(adapters.engines.write, adapters.engines.read),
         suppressions=PostgresSuppressions(adapters.engines),
         unsubscribing=PostgresUnsubscribing(adapters.engines),
         returns=returns_of(adapters),
         queue_states=PostgresQueueStates(adapters.engines.write),
         queue_views=PostgresQueueViews(adapters.engines.read),
+        queue_figures=PostgresQueueFigures(adapters.engines, adapters.outbound),
+        exports=PostgresExports(adapters.engines.read),
         queue_flows=QueueFlows(adapters.client),
+        operations=PostgresOperationViews(adapters.engines),
+        operation_flows=OperationFlows(adapters.client),
+        suspensions=PostgresSuspensions(adapters.engines.write),
         domain_views=PostgresDomainViews(adapters.engines.read, adapters.outbound),
         legacy_queue=LegacyQueue(
             PostgresLegacyQueue(adapters.engines.write, adapters.engines.read), adapters.client
@@ -102,6 +117,7 @@ def bridge_context(
         secrets=secrets,
         limits=Limits(settings.mailroom_max_message_bytes, settings.mailroom_sms_per_minute),
         periods=settings.periods,
+        relay=relay_of(settings, adapters.http),
         queue_model=settings.queue_model,
         public_url=settings.public_url,
         temporal_ui=temporal_ui,

@@ -60,6 +60,7 @@ htmx.onLoad((part) => {
   for (const time of part.querySelectorAll("time[data-local]")) {
     time.textContent = clock.format(new Date(time.dateTime));
   }
+  for (const all of part.querySelectorAll("input[data-all]")) all.hidden = false;
   for (const field of part.querySelectorAll("input[autofocus]")) {
     field.focus();
     field.setSelectionRange(field.value.length, field.value.length);
@@ -77,9 +78,27 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     const same = next.content.getElementById(opened.id);
     if (same) same.open = true;
   }
+  const kept = carry(target, next.content);
   event.detail.serverResponse = next.innerHTML;
   const same = next.innerHTML.trim() === target.innerHTML.trim();
-  if (same || target.querySelector("input:checked")) event.detail.shouldSwap = false;
+  if (same || !kept) event.detail.shouldSwap = false;
+});
+
+// Where rows may change under a choice they keep it; one that is not among the new ones keeps all.
+function carry(target, next) {
+  const chosen = [...target.querySelectorAll("input:checked:not([data-all])")];
+  if (!("carries" in target.dataset)) return chosen.length === 0;
+  const same = chosen.map((input) => next.getElementById(input.id));
+  for (const input of same) if (input) input.setAttribute("checked", "");
+  return same.every(Boolean);
+}
+
+document.addEventListener("change", (event) => {
+  const { all } = event.target.dataset;
+  if (!all) return;
+  for (const input of event.target.form.querySelectorAll(`input[type=checkbox][name="${all}"]`)) {
+    input.checked = event.target.checked;
+  }
 });
 
 document.addEventListener("htmx:oobBeforeSwap", (event) => {

@@ -5,12 +5,19 @@
 const HEIGHT = 200;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const plots = new Map();
+// As the states of messages look elsewhere.
+const STATES = { delivered: "--sent", deferred: "--waiting", bounced: "--failed" };
 
 function numbers(table) {
   const rows = [...table.tBodies[0].rows].reverse();
   return [...table.tHead.rows[0].cells].map((_, column) =>
-    rows.map((row) => (column ? value(row.cells[column]) : Date.parse(row.cells[0].textContent) / 1000)),
+    rows.map((row) => (column ? value(row.cells[column]) : moment(row.cells[0]) / 1000)),
   );
+}
+
+function moment(cell) {
+  const time = cell.querySelector("time");
+  return Date.parse(time ? time.dateTime : cell.textContent);
 }
 
 function value(cell) {
@@ -27,22 +34,26 @@ function axis(more) {
 
 function options(table, width, data) {
   const whole = data.flat().every((one) => one === null || Number.isInteger(one));
+  const times = "times" in table.dataset;
   const names = [...table.tHead.rows[0].cells].slice(1).map((cell) => cell.textContent);
   return {
     width,
     height: HEIGHT,
-    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    tzDate: (seconds) => (times ? new Date(seconds * 1000) : uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC")),
     cursor: { drag: { x: false, y: false } },
-    scales: { y: { range: (_, low, high) => [0, Math.max(high || 0, 1) * 1.1] } },
+    // Around a single point uPlot itself would draw years.
+    scales: { x: { range: (plot, first, last) => (plot.data[0].length === 1 ? [plot.data[0][0] - 3600, plot.data[0][0] + 3600] : [first, last]) }, y: { range: (_, low, high) => [0, Math.max(high || 0, 1) * 1.1] } },
     axes: [
-      axis({ size: 32, values: days }),
+      axis(times ? { size: 44 } : { size: 32, values: days }),
       axis({ size: 56, values: (_, ticks) => ticks.map((tick) => (whole && tick % 1 ? "" : compact.format(tick))) }),
     ],
     series: [
-      { label: "day", value: (_, seconds) => (seconds === null ? "" : iso(seconds)) },
+      times
+        ? { label: "at", value: (_, seconds) => (seconds === null ? "" : hour.format(new Date(seconds * 1000))) }
+        : { label: "day", value: (_, seconds) => (seconds === null ? "" : iso(seconds)) },
       ...names.map((label, n) => ({
         label,
-        stroke: color(`--line-${n + 1}`),
+        stroke: color(STATES[label] ?? `--line-${n + 1}`),
         width: 2,
         dash: n ? [6, 2 * n] : [],
         spanGaps: true,
@@ -53,6 +64,7 @@ function options(table, width, data) {
 }
 
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 2 });
+const hour = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const dayMonth = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
 
 // A tick between two days says nothing; nor does one between two mails, above.
@@ -82,6 +94,13 @@ const widths = new ResizeObserver((entries) => {
     const plot = plots.get(target);
     if (plot && plot.width !== contentRect.width) plot.setSize({ width: contentRect.width, height: HEIGHT });
   }
+});
+
+// A table that is asked for anew has newer points.
+document.addEventListener("htmx:afterSwap", (event) => {
+  const section = event.target.closest(".chart");
+  const plot = section && plots.get(section.querySelector(".plot"));
+  if (plot) plot.setData(numbers(section.querySelector("details table")));
 });
 
 drawAll();
