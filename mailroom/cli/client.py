@@ -62,9 +62,9 @@ class Bridge:
             page = await self.get(path, limit=PAGE, **params)
             for item in page["items"]:
                 yield item
-            if page["next_cursor"] is None:
+            params["cursor"] = page.get("next_cursor")
+            if params["cursor"] is None:
                 return
-            params["cursor"] = page["next_cursor"]
 
     async def download(self, path: str, **params: Any) -> AsyncIterator[bytes]:
         """What is no JSON, part by part."""

@@ -1,8 +1,11 @@
 """The local stack in a terminal: what is seen from start to stop."""
 
+from urllib.parse import urlsplit
+
 from rich.console import Console
 from rich.text import Text
 
+from mailroom.adapters.couriers import CATCHER, route_of
 from mailroom.adapters.settings import Settings, load_config_file, load_settings, owners_of
 from mailroom.cli.output import messages, say
 from mailroom.local import dev, lifetime, toolchain
@@ -20,6 +23,8 @@ def run(*, samples: bool) -> None:
 
 
 async def _run(settings: Settings, *, samples: bool) -> None:
+    # Before minutes go by for something that can't be used then.
+    dev.prepared(settings.mailroom_data_dir)
     # Here, so that the first download shows its own progress and not under ours.
     await toolchain.temporal_cli(
         explicit=settings.mailroom_temporal_cli, cache=settings.mailroom_cache_dir
@@ -50,7 +55,7 @@ def show_banner(running: dev.Running, settings: Settings) -> None:
     for name, place in _places(running, settings):
         to.print(Text(f"{name:<10}", style="bold") + Text(place))
     to.print()
-    to.print(_what_leaves(settings))
+    to.print(Text(_what_leaves(settings)))
     to.print("On the phone: 1 sends, 2 and how to change it edits, 3 ignores. Ctrl-C stops.")
 
 
@@ -67,15 +72,26 @@ def _places(running: dev.Running, settings: Settings) -> list[tuple[str, str]]:
     ]
 
 
-def _what_leaves(settings: Settings) -> Text:
+def _what_leaves(settings: Settings) -> str:
+    route = route_of(settings)
+    if route == CATCHER:
+        return _of_owners(settings)
+    # A smarthost's URL may hold a password.
+    where = urlsplit(route).netloc.rpartition("@")[2] or route
+    return f"Outbound mail leaves this machine ({where}). {_of_owners(settings)}"
+
+
+def _of_owners(settings: Settings) -> str:
     gateway, server = settings.sms_gateway_url, settings.gmail_smtp_server
     if settings.twilio_account_sid:
         gateway = f"Twilio ({settings.twilio_from_number})"
     if not dev.reaches_outside(settings):
-        return Text("Nothing leaves this machine: texts go to the phone, replies to the outbox.")
+        stays = "texts go to the phone, replies to the outbox."
+        nothing = route_of(settings) == CATCHER
+        return f"Nothing leaves this machine: {stays}" if nothing else stays.capitalize()
     owners = list(owners_of(settings, load_config_file(settings.mailroom_config)).values())
     phones = ", ".join(owner.phone for owner in owners if owner.phone) or "nobody"
     texts = f"{phones} through {gateway}" if gateway else "the phone"
     servers = dict.fromkeys(owner.smtp.host if owner.smtp else server for owner in owners)
     replies = ", ".join(f"through {host}" if host else "to the outbox" for host in servers)
-    return Text(f"Texts go to {texts}, replies {replies}.")
+    return f"Texts go to {texts}, replies {replies}."

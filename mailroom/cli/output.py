@@ -23,6 +23,9 @@ OutputOption = Annotated[
 ]
 
 
+ROOM_FOR_ALL = 120
+
+
 def show(*parts: RenderableType) -> None:
     """Data for people, on stdout: fitted to a terminal, or in whole lines into a pipe."""
     terminal = Console(highlight=False)
@@ -38,6 +41,14 @@ def show(*parts: RenderableType) -> None:
 def messages() -> Console:
     """Stderr."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def narrowed(table: Table, *shown: str) -> Table:
+    """Where a terminal has no room for all columns, those with which one goes on."""
+    terminal = Console()
+    if terminal.is_terminal and terminal.width < ROOM_FOR_ALL:
+        table.columns = [column for column in table.columns if column.header in shown]
+    return table
 
 
 def say(sentence: str) -> None:

@@ -12,7 +12,15 @@ from rich.text import Text
 
 from mailroom.cli.client import PAGE, bridge
 from mailroom.cli.mails import SUBJECT_LENGTH, age, local
-from mailroom.cli.output import Output, one_line, plain_table, print_json, say, show
+from mailroom.cli.output import (
+    Output,
+    narrowed,
+    one_line,
+    plain_table,
+    print_json,
+    say,
+    show,
+)
 from mailroom.cli.queue_submit import MESSAGES
 from mailroom.models.outbound.item import MessageQueueItem, SmtpResponse
 from mailroom.models.outbound.listing import MessageEvent, MessagePage, MessageWithTimeline
@@ -39,9 +47,14 @@ def show_list(wanted: dict[str, Any], limit: int, cursor: str | None, output: Ou
     if not page.items:
         say("There is no such message.")
         return
-    show(_table(page.items))
+    show(table(page.items))
     if page.next_cursor:
-        say(f"There are more: --cursor {page.next_cursor}")
+        say(f"{of_all(page)}. There are more: --cursor {page.next_cursor}")
+
+
+def of_all(page: MessagePage) -> str:
+    about = "" if page.total_is_exact else "about "
+    return f"{len(page.items):,} of {about}{page.total:,}"
 
 
 def show_one(id: UUID, output: Output) -> None:
@@ -64,7 +77,7 @@ async def _page(wanted: dict[str, Any], limit: int, cursor: str | None) -> dict[
             items += page["items"]
             cursor = page.get("next_cursor")
             if cursor is None or len(items) >= limit:
-                return {"items": items, "next_cursor": cursor}
+                return {**page, "items": items, "next_cursor": cursor}
 
 
 async def _one(id: UUID) -> dict[str, Any]:
@@ -77,7 +90,7 @@ def status_text(status: S) -> Text:
     return Text(status.replace("_", " "), style=STYLES.get(status, ""))
 
 
-def _table(items: Sequence[MessageQueueItem]) -> Table:
+def table(items: Sequence[MessageQueueItem]) -> Table:
     table = plain_table("ID", "Status", "To", "Subject", "Tries", "Age", "Next", "Last answer")
     for column in table.columns:
         column.no_wrap = column.header in ("ID", "Status", "Tries", "Age", "Next")
@@ -92,7 +105,7 @@ def _table(items: Sequence[MessageQueueItem]) -> Table:
             local(one.next_attempt_at) if one.next_attempt_at else "-",
             Text(one_line(one.last_bounce_reason) or _said(one.smtp_response)),
         )
-    return table
+    return narrowed(table, "ID", "Status", "To", "Tries")
 
 
 def _said(response: SmtpResponse | None) -> str:

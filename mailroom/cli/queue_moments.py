@@ -1,4 +1,4 @@
-"""Moments as people type them: `in 2h`, or RFC 3339."""
+"""Moments as people type them: `in 2h`, `2h ago`, or RFC 3339."""
 
 from datetime import UTC, datetime
 
@@ -18,10 +18,12 @@ def moment_of(text: str) -> datetime:
     try:
         if words.lower().startswith("in "):
             return now + TypeAdapter(Duration).validate_python(words[3:].strip())
+        if words.lower().endswith(" ago"):
+            return now - TypeAdapter(Duration).validate_python(words[:-4].strip())
         found: datetime = TypeAdapter(AwareDatetime).validate_python(words)
     except ValidationError as error:
         raise Failure(
-            f"{text[:60]!r} is no moment: say `in 2h`, or 2026-03-02T18:00:00+01:00.",
+            f"{text[:60]!r} is no moment: say `in 2h`, `2h ago`, or 2026-03-02T18:00:00+01:00.",
             ExitCode.USAGE,
         ) from error
     return found

@@ -12,7 +12,16 @@ from rich.text import Text
 from mailroom.cli.client import bridge
 from mailroom.cli.errors import Failure
 from mailroom.cli.mails import local
-from mailroom.cli.output import Output, answer, one_line, plain_table, print_json, say, show
+from mailroom.cli.output import (
+    Output,
+    answer,
+    narrowed,
+    one_line,
+    plain_table,
+    print_json,
+    say,
+    show,
+)
 from mailroom.models.durations import FORM, Duration
 from mailroom.models.outbound.queues import DomainHealth, QueueView
 from mailroom.models.outbound.words import QueueState
@@ -21,7 +30,7 @@ QUEUES, DOMAINS = "/queue/queues", "/queue/domains"
 
 
 def show_queues(limit: int, output: Output) -> None:
-    found = asyncio.run(_first(QUEUES, limit))
+    found = asyncio.run(first(QUEUES, limit))
     if output is Output.JSON:
         print_json(found)
     elif found:
@@ -31,7 +40,7 @@ def show_queues(limit: int, output: Output) -> None:
 
 
 def show_domains(limit: int, output: Output) -> None:
-    found = asyncio.run(_first(DOMAINS, limit))
+    found = asyncio.run(first(DOMAINS, limit))
     if output is Output.JSON:
         print_json(found)
     elif found:
@@ -86,7 +95,8 @@ def _sentence(queue: QueueView) -> str:
     return f"{queue.queue_name} is {queue.state}{until}; {waiting:,} messages wait."
 
 
-async def _first(path: str, limit: int) -> list[dict[str, Any]]:
+async def first(path: str, limit: int) -> list[dict[str, Any]]:
+    """The first so many of a list that comes in pages."""
     found: list[dict[str, Any]] = []
     async with bridge() as to:
         async for item in to.pages(path):
@@ -134,4 +144,5 @@ def _domains(domains: list[DomainHealth]) -> Table:
             local(last) if last else "-",
             one.circuit.replace("_", " ") if one.circuit else "-",
         )
-    return table
+    table.columns[0].no_wrap = True
+    return narrowed(table, "Domain", "Score", "Results", "Circuit")
