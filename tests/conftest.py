@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=200,
         help="how many users of a spool are killed at random",
     )
-    parser.addoption("--campaign", type=int, default=300, help="how many messages a campaign has")
+    parser.addoption("--campaign", type=int, default=1_000, help="how many messages a campaign has")
 
 
 def pytest_configure() -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import aiosmtplib
 import pytest
 from people import NewPerson, Person, Post
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 from stack.process import Stack, stack_in
 
 from mailroom.local.browser import HOW_TO_INSTALL, chromium
@@ -31,6 +31,9 @@ redirect = "night/worker"
 copy = ["mayor/"]
 priority = "urgent"
 """
+# As long for what a page says as for what it does.
+PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 
 
@@ -67,7 +70,7 @@ async def new_person(stack: Stack, engine: Browser) -> AsyncIterator[NewPerson]:
     async def make(width: int = 1200, **known: Any) -> Person:
         size: Any = {"width": width, "height": 740}
         context = await engine.new_context(viewport=size, locale="en-GB", **known)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         people.append(Person(stack, context))
         return people[-1]
 

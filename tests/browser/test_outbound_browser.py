@@ -46,10 +46,9 @@ async def test_a_campaign_is_watched_as_it_runs(
     await submit(stack, campaign, 20)
     await expect(legend.locator(".delivered")).to_have_text("20 delivered")
     await expect(page.locator(".shares rect")).to_have_count(2)
-    await expect(page.locator("a.mail .pill.sent")).to_have_count(20)
     await expect(page.locator(".rate b")).not_to_have_text("0")
     await legend.get_by_text("scheduled").click()
-    await expect(page.locator("a.mail")).to_have_count(1)
+    await expect(page.locator(".rows tbody tr")).to_have_count(1)
     await page.locator(f"#message-{later}").click()
     await expect(page.locator("#state")).to_have_text("scheduled")
     await page.get_by_label("Reason").fill("a look first")
@@ -68,7 +67,7 @@ async def test_everything_fits_on_a_phone(
     queue = f"{campaign}-{HOSTILE}"[:255]
     [id] = await submit(stack, campaign, subject=HOSTILE, queue_name=queue, scheduled_at=LATER)
     person = await new_person(width=390)
-    for path in (f"/outbound?campaign={campaign}", f"/outbound/{id}"):
+    for path in (f"/outbound/messages?campaign_id={campaign}", f"/outbound/{id}"):
         page = await person.open(path)
         await expect(page.locator("main")).to_contain_text("<img src=x onerror=alert(1)>")
         assert await page.evaluate(TOO_WIDE) <= 0, path
@@ -80,9 +79,9 @@ async def test_it_works_without_javascript(
 ) -> None:
     [id] = await submit(stack, campaign, scheduled_at=LATER)
     person = await new_person(java_script_enabled=False)
-    page = await person.open(f"/outbound?campaign={campaign}")
+    page = await person.open(f"/outbound/messages?campaign_id={campaign}")
     await page.get_by_label("Status", exact=True).select_option("scheduled")
-    await page.get_by_role("button", name="Filter").click()
+    await page.get_by_role("button", name="Filter").first.click()
     await page.locator(f"#message-{id}").click()
     await page.get_by_role("button", name="Cancel").click()
     await expect(page.locator("#notice")).to_have_text("The message is to be cancelled.")

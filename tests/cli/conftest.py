@@ -14,12 +14,13 @@ from mailroom.adapters.settings import Settings
 from mailroom.cli.main import app
 
 ROOT = Path(__file__).parents[2]
+SERVERS = {"mailroom_cache_dir", "mailroom_temporal_cli"}
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No settings but those of the test, and no `.env`."""
-    for name in Settings.model_fields:
+    """No settings but those of the test, no `.env`, and the servers that were made before."""
+    for name in Settings.model_fields.keys() - SERVERS:
         monkeypatch.delenv(name.upper(), raising=False)
     for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from house import TOKEN, House, bridge_on, configured_house
 from outbound_world import CONFIG, Outbound
+from pages_world import Person
 from sqlalchemy import URL
 from temporalio.testing import WorkflowEnvironment
 from world import Gateway, Sink
@@ -37,3 +38,10 @@ async def queue_api(outbound_house: House) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 def outbound(outbound_house: House, queue_api: httpx.AsyncClient, marker: str) -> Outbound:
     return Outbound(outbound_house, queue_api, marker)
+
+
+@pytest.fixture
+async def operator(queue_api: httpx.AsyncClient) -> AsyncIterator[Person]:
+    async with httpx.AsyncClient(base_url=queue_api.base_url, timeout=60) as browser:
+        await browser.get("/login", params={"token": TOKEN})
+        yield Person(browser)

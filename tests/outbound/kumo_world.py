@@ -74,7 +74,19 @@ class Kumo:
     suspensions: dict[str, dict[str, Any]] = field(default_factory=dict)
     ready: dict[str, dict[str, Any]] = field(default_factory=dict)
     bounces: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scheduled: dict[str, float] = field(default_factory=lambda: {"example.com": 3.0})
+    ready_queues: dict[str, float] = field(
+        default_factory=lambda: {
+            "smtp_client": 2.0,
+            "smtp_client:source2->mx.example.com@smtp_client": 2.0,
+        }
+    )
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def restart(self) -> None:
+        """What it was told is in its memory alone."""
+        for entries in (self.suspensions, self.ready, self.bounces):
+            entries.clear()
 
     def app(self) -> FastAPI:
         app = FastAPI()
@@ -101,16 +113,17 @@ class Kumo:
     def _suspensions(self, app: FastAPI, path: str, entries: dict[str, dict[str, Any]]) -> None:
         @app.post(path)
         async def suspend(request: Request) -> dict[str, str]:
-            asked = await self.note(request)
-            entry = {"id": str(uuid4()), **asked, "duration": "4m 59s 998ms 21us"}
-            if path.endswith("ready-q/v1"):
-                entry["expires"] = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
-            entries[entry["id"]] = entry
-            return {"id": entry["id"]}
+            asked = dict(await self.note(request))
+            length = timedelta(seconds=int(asked.pop("duration", "300s")[:-1]))
+            for id in [id for id, one in entries.items() if criteria(one) == criteria(asked)]:
+                del entries[id]
+            id, until = str(uuid4()), datetime.now(UTC) + length
+            entries[id] = {"id": id, **asked, "expires": until.isoformat()}
+            return {"id": id}
 
         @app.get(path)
         async def listed() -> list[dict[str, Any]]:
-            return list(entries.values())
+            return [listed_as(one) for one in entries.values() if left(one)]
 
         @app.delete(path)
         async def lift(request: Request) -> Response:
@@ -171,12 +184,10 @@ class Kumo:
         @app.get("/metrics.json")
         async def metrics() -> dict[str, Any]:
             return {
-                "scheduled_count": {
-                    "help": "number of messages in the scheduled queue",
-                    "type": "gauge",
-                    "value": {"queue": {"example.com": 3.0}},
-                },
-                "memory_usage": {"help": "bytes", "type": "gauge", "value": 185683968.0},
+                "scheduled_count": gauge({"queue": self.scheduled}),
+                "ready_count": gauge({"service": self.ready_queues}),
+                "memory_usage": gauge(185683968.0),
+                "lua_event_latency": gauge({"event": {"init": {"avg": 0.1, "bucket": {}}}}),
             }
 
     async def note(self, request: Request) -> dict[str, Any]:
@@ -205,6 +216,26 @@ class Kumo:
 
     def to(self, recipient: str) -> list[Injection]:
         return [one for one in self.injected if one.recipients[0].email == recipient]
+
+
+def criteria(entry: dict[str, Any]) -> list[Any]:
+    """Who suspends the same once more takes the place of the one before."""
+    return [entry.get(name) for name in ("campaign", "tenant", "domain", "queue_names", "name")]
+
+
+def listed_as(entry: dict[str, Any]) -> dict[str, Any]:
+    """Which names of queues were given is not among it."""
+    return {k: v for k, v in entry.items() if k != "queue_names"} | {"duration": left(entry)}
+
+
+def left(entry: dict[str, Any]) -> str:
+    """As KumoMTA writes lengths of time; empty where it is over."""
+    seconds = (datetime.fromisoformat(entry["expires"]) - datetime.now(UTC)).total_seconds()
+    return f"{int(seconds // 60)}m {int(seconds % 60)}s 21us" if seconds > 0 else ""
+
+
+def gauge(value: object) -> dict[str, Any]:
+    return {"help": "as it says", "type": "gauge", "value": value}
 
 
 def counts(success: int, failed: Sequence[str] = (), errors: Sequence[str] = ()) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 from world import eventually
 
+from activities.add_up import AddUp
 from activities.deliver_message import DeliverMessage
 from activities.queue_release import QueueRelease
 from activities.score_domains import ScoreDomains
@@ -26,9 +27,12 @@ from mailroom.adapters.postgres.circuits import PostgresCircuits
 from mailroom.adapters.postgres.domain_health import PostgresDomainHealth
 from mailroom.adapters.postgres.markers import PostgresMarkers
 from mailroom.adapters.postgres.message_queue import PostgresMessages
+from mailroom.adapters.postgres.queue_counts import PostgresQueueCounts
 from mailroom.adapters.postgres.queue_states import PostgresQueueStates
+from mailroom.adapters.postgres.suspensions import PostgresSuspensions
 from mailroom.bridge.message_flows import MessageFlows
 from mailroom.bridge.queue_flows import QueueFlows
+from mailroom.bridge.suspending import Suspending
 from mailroom.models.names import (
     DELIVERY_TASK_QUEUE,
     MAIL_TASK_QUEUE,
@@ -105,13 +109,19 @@ class Office:
     def flows(self) -> QueueFlows:
         return QueueFlows(self.client)
 
-    async def submit(self, domain: str, *, count: int = 1, queue: str | None = None) -> list[UUID]:
+    @property
+    def suspending(self) -> Suspending:
+        return Suspending(PostgresSuspensions(self.engine), self.flows)
+
+    async def submit(
+        self, domain: str, *, count: int = 1, queue: str | None = None, **more: str
+    ) -> list[UUID]:
+        """`more` are `campaign_id`, `tenant_id` and `pool_name`."""
         ids = [uuid4() for _ in range(count)]
         expires = datetime.now(UTC) + timedelta(days=3650)
-        rows = [
-            {"id": id, "queue": queue or domain, "to": f"ann@{domain}", "domain": domain}
-            for id in ids
-        ]
+        known = dict.fromkeys(("campaign_id", "tenant_id", "pool_name")) | more
+        about = {"queue": queue or domain, "to": f"ann@{domain}", "domain": domain, **known}
+        rows = [{"id": id, **about} for id in ids]
         async with self.engine.connect() as connection:
             await connection.execute(_MESSAGE, rows)
         for id in ids:
@@ -181,9 +191,10 @@ class Office:
 # Bytes that are the same for all.
 _MESSAGE = text("""
     INSERT INTO message_queue
-        (id, message_id, queue_name, recipient, sender, domain, status, size_bytes, blob)
+        (id, message_id, queue_name, recipient, sender, domain, campaign_id, tenant_id, pool_name,
+         status, size_bytes, blob)
     VALUES (:id, CAST(:id AS text) || '@ours.test', :queue, :to, 'us@ours.test', :domain,
-            'ready', 2, (SELECT blob FROM test_blob))
+            :campaign_id, :tenant_id, :pool_name, 'ready', 2, (SELECT blob FROM test_blob))
 """)
 _RESULTS = text("""
     INSERT INTO delivery_outcomes (domain, kind, seconds)
@@ -207,7 +218,7 @@ async def office_running(
     messages = PostgresMessages(engine, outbound)
     states, circuits, flows = office.states, PostgresCircuits(engine, terms), office.flows
     release = QueueRelease(states, circuits, wakes, terms)
-    health = PostgresDomainHealth(engine)
+    health, counts = PostgresDomainHealth(engine), AddUp(PostgresQueueCounts(engine))
     deliver = DeliverMessage(messages, PostgresMarkers(engine), blobs, office.postman, outbound)
     async with (
         Worker(
@@ -219,7 +230,7 @@ async def office_running(
                 release.end_suspension,
                 release.offer_probe,
                 release.release_queue,
-                ScoreDomains(health, circuits, states, flows, wakes, terms).score_domains,
+                ScoreDomains(health, circuits, states, flows, wakes, terms, counts).score_domains,
                 SettleMessage(messages).settle_message,
             ],
             workflow_runner=sandbox(),

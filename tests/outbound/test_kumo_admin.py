@@ -6,16 +6,18 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from kumo_seed_world import seed_kumo_running
 from kumo_world import Injection, Kumo, kumo_running
 from pydantic import TypeAdapter, ValidationError
 
 from mailroom.adapters.http import http_client
-from mailroom.adapters.kumomta.admin import KumoAdmin, Which
+from mailroom.adapters.kumomta.admin import KumoAdmin
 from mailroom.adapters.kumomta.server import KumoServer
-from mailroom.adapters.kumomta.shapes import Length
+from mailroom.adapters.kumomta.shapes import Length, QueueCounts
 from mailroom.adapters.settings import Settings
 from mailroom.cli.findings import Level
 from mailroom.cli.route_check import outbound_route
+from mailroom.models.outbound.kumo_queues import Which
 from mailroom.ports import Permanent, Transient
 
 FIVE = timedelta(minutes=5)
@@ -61,9 +63,12 @@ async def test_a_suspension_is_made_listed_and_lifted(admin: KumoAdmin, kumo: Ku
     }
     [found] = await admin.suspensions()
     assert (found.id, found.domain, found.campaign) == (id, "example.com", None)
-    assert timedelta(minutes=4) < found.duration < FIVE
-    assert await admin.lift(id)
+    assert timedelta(minutes=59) < found.duration < timedelta(hours=1)
+    again = await admin.suspend(which, "still blocked", timedelta(hours=2))
+    [found] = await admin.suspensions()
+    assert (found.id, found.reason) == (again, "still blocked")
     assert not await admin.lift(id)
+    assert await admin.lift(again)
     assert await admin.suspensions() == []
 
 
@@ -143,10 +148,15 @@ async def test_a_message_and_its_queue_are_looked_into(admin: KumoAdmin, kumo: K
         await admin.message("7")
 
 
-async def test_figures_are_numbers_or_numbers_by_label(admin: KumoAdmin) -> None:
-    metrics = await admin.metrics()
-    assert metrics["memory_usage"].value == 185683968.0
-    assert metrics["scheduled_count"].value == {"queue": {"example.com": 3.0}}
+async def test_queues_are_counted_among_figures_of_other_shapes(admin: KumoAdmin) -> None:
+    counts = await admin.queue_counts()
+    assert counts.scheduled == {"example.com": 3.0}
+    assert counts.ready == {"source2->mx.example.com@smtp_client": 2.0}
+
+
+def test_no_queue_has_infinitely_many_messages() -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        QueueCounts.model_validate_json('{"scheduled_count": {"value": {"queue": {"a": 1e999}}}}')
 
 
 async def test_somebody_else_is_told_apart(http: httpx.AsyncClient, kumo: Kumo) -> None:
@@ -191,8 +201,18 @@ def doctored(kumo: Kumo, **more: str) -> Settings:
 
 async def test_doctor_says_which_kumomta_answers(kumo: Kumo) -> None:
     found = await outbound_route(doctored(kumo))
-    assert found.finding == "KumoMTA 2026.05.12-a6845223 at mta1.example.com answers"
+    assert found.finding == (
+        "KumoMTA 2026.05.12-a6845223 at mta1.example.com answers, with the current admin interface"
+    )
     assert found.mend is None
+
+
+async def test_doctor_says_which_paths_an_older_one_speaks() -> None:
+    async with seed_kumo_running() as older:
+        url = {"kumomta_url": older.url, "mailroom_outbound_route": "kumomta"}
+        found = await outbound_route(Settings.model_validate(url))
+    assert found.level is Level.WARNING
+    assert found.finding.endswith("answers, with the admin interface of list-scheduled-queues")
 
 
 async def test_doctor_finds_what_keeps_messages_from_kumomta(kumo: Kumo) -> None:

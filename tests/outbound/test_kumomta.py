@@ -29,9 +29,12 @@ from mailroom.adapters.postgres.message_queue import PostgresMessages
 from mailroom.adapters.postgres.message_reports import PostgresReports
 from mailroom.bridge.auth import owner_token
 from mailroom.bridge.queue_reports import Reports
+from mailroom.models.names import MAIL_TASK_QUEUE, QUEUE_HEALTH
 from mailroom.models.outbound.item import MessageQueueItem
 from mailroom.models.outbound.message import DeliverInput, Outcome
+from mailroom.models.outbound.queues import HealthRun
 from mailroom.models.outbound.words import BounceType, DeliveryProtocol, MessageQueueStatus
+from workflows.queue_health import QueueHealthWorkflow
 
 S = MessageQueueStatus
 
@@ -456,3 +459,76 @@ async def test_the_record_in_the_docs_is_one(
     said = re.sub(r'(?<="mailroom_id": ")[^"]+', str(id), shown)
     assert (await post_log(hook, json.loads(said)))["taken"] == 1
     assert (await outbound.ended(id)).status is S.DELIVERED
+
+
+async def test_what_is_suspended_is_held_there_and_again_after_it_restarts(
+    house: House, outbound: Outbound, kumo: Kumo, marker: str
+) -> None:
+    what, reason = f"/queue/suspensions/campaign/{marker}", f"Mailroom: held by {marker}"
+
+    async def held() -> bool:
+        return reason in {one["reason"] for one in kumo.suspensions.values()}
+
+    async def set_state(state: str) -> None:
+        wanted = {"state": state, "reason": "they block us"}
+        answer = await outbound.http.put(f"/queue/queues/{marker}->mx.test@smtp", json=wanted)
+        assert answer.status_code == 200, answer.text
+
+    answer = await outbound.http.put(what, json={"reason": f"held by {marker}"})
+    assert answer.status_code == 200, answer.text
+    await set_state("suspended")
+    assert await held()
+    assert [one["name"] for one in kumo.ready.values()] == [f"{marker}->mx.test@smtp"]
+    kumo.restart()
+    assert not await held()
+    assert (await looked(house)).mirrored >= 2
+    assert await held()
+    assert len(kumo.ready) == 1
+    assert (await outbound.http.delete(what)).status_code == 204
+    await set_state("active")
+    assert not await held()
+    assert kumo.ready == {}
+
+
+async def test_what_kumomta_has_is_bounced_and_rebound_there(
+    outbound: Outbound, kumo: Kumo, marker: str
+) -> None:
+    id, _ = await handed_over(outbound, kumo, campaign_id=marker)
+    asked = {"filter": {"campaign_id": marker}, "reason": "a wrong link"}
+    moved = {"operation": "rebind", "metadata": {"routing_domain": "relay.example.com"}}
+    answer = await outbound.http.post("/queue/operations?wait=20", json=asked | moved)
+    assert answer.json()["operation"]["result"]["success"], answer.text
+    assert (await outbound.item(id)).routing_domain == "relay.example.com"
+    answer = await outbound.http.post(
+        "/queue/operations?wait=20", json=asked | {"operation": "bounce"}
+    )
+    assert answer.json()["operation"]["result"]["success"], answer.text
+    assert (await outbound.ended(id)).status is S.BOUNCED
+    assert [one for one in kumo.asked if one[1].get("campaign") == marker] == [
+        (
+            "/api/admin/rebind/v1",
+            {
+                "campaign": marker,
+                "data": {"routing_domain": "relay.example.com"},
+                "reason": "a wrong link",
+                "always_flush": False,
+            },
+        ),
+        (
+            "/api/admin/bounce/v1",
+            {
+                "campaign": marker,
+                "reason": "a wrong link",
+                "suppress_logging": False,
+                "duration": "10s",
+            },
+        ),
+    ]
+
+
+async def looked(house: House) -> HealthRun:
+    """What the Schedule does every minute."""
+    with house.env.auto_time_skipping_disabled():
+        return await house.client.execute_workflow(
+            QueueHealthWorkflow.run, id=f"{QUEUE_HEALTH}/{uuid4()}", task_queue=MAIL_TASK_QUEUE
+        )

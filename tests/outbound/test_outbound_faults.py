@@ -104,8 +104,11 @@ async def test_another_queue_replaces_the_attempt_that_waits_for_a_worker(desk: 
         await desk.tell(id, "rebind", "\0\n")
         await desk.tell(id, "set_priority", 10)
         await desk.reached(id, "ready", priority=10, queue_name=f"other-{desk.queue}")
-        pending = await pending_attempts(desk, id)
-        assert len(pending) == 1
+
+        async def waits_once() -> bool:
+            return len(await pending_attempts(desk, id)) == 1
+
+        await eventually(waits_once)
     desk.hand.holds.set()
     async with desk.at_work():
         item = await desk.reached(id, "delivered")

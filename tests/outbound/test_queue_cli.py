@@ -14,11 +14,14 @@ import httpx
 import pytest
 from house import TOKEN, House
 from outbound_world import Outbound
+from pydantic import SecretStr
 from rich.console import Console
 from typer.testing import CliRunner, Result
 from world import eventually
 
-from mailroom.cli import queue_submit, queue_watch
+from mailroom.adapters.settings import Settings
+from mailroom.cli import queue_messages, queue_submit, queue_watch
+from mailroom.cli.foreground import _what_leaves
 from mailroom.cli.main import app
 from mailroom.cli.queue_watch import Rate, bar
 from mailroom.models.outbound.listing import Overview, QueueDepth
@@ -157,13 +160,13 @@ async def test_messages_are_told_what_to_do(run: Run, outbound: Outbound) -> Non
     id = await outbound.submit("defer-always")
     await outbound.reached(id, "deferred")
     queue = f"other-{outbound.marker}"
-    for words in (
-        ("suspend", id),
-        ("rebind", id, "--queue", queue),
-        ("set-priority", id, "--priority", 9),
+    for words, said in (
+        (("suspend", id), "1 message suspended.\n"),
+        (("rebind", id, "--to-queue", queue), "1 message moved.\n"),
+        (("set-priority", id, "--priority", 9), "1 message given priority 9.\n"),
     ):
         ended = await run(*words)
-        assert (ended.exit_code, str(id) in ended.stdout) == (0, True), ended.output
+        assert (ended.exit_code, ended.stdout) == (0, said), ended.output
     await outbound.reached(id, "suspended", queue_name=queue, priority=9)
     assert (await run("resume", id)).exit_code == 0
     await outbound.reached(id, "deferred")
@@ -171,15 +174,66 @@ async def test_messages_are_told_what_to_do(run: Run, outbound: Outbound) -> Non
     await outbound.reached(id, "deferred", num_attempts=2)
     unknown = uuid4()
     ended = await run("bounce", unknown, id, "--reason", "enough")
-    assert ended.exit_code == 3
-    assert ended.stderr == f"{unknown}: There is no such message.\n"
+    assert ended.exit_code == 4
+    assert ended.stderr == f"{unknown}: there is no such message\n"
     item = await outbound.reached(id, "bounced")
     assert item.last_bounce_reason == "enough"
+    assert (await run("cancel", id)).exit_code == 4
 
-    async def is_over() -> bool:
-        return (await run("cancel", id)).exit_code == 4
 
-    await eventually(is_over)
+async def test_messages_that_have_something_in_common_are_told(
+    run: Run, outbound: Outbound
+) -> None:
+    ids = [await outbound.submit("defer-always", tenant_id=outbound.marker) for _ in range(2)]
+    for id in ids:
+        await outbound.reached(id, "deferred")
+    which = ("--tenant", outbound.marker, "--status", "deferred")
+    ended = await run("cancel", *which, "--dry-run")
+    assert ended.stdout.startswith("2 messages would be cancelled.\n")
+    assert all(str(id) in ended.stdout for id in ids)
+    assert (await run("purge", *which)).exit_code == 4  # nobody is there who confirms it
+    ended = await run("cancel", *which, "--reason", "not \x1b[31mwanted")
+    assert (ended.exit_code, ended.stdout) == (0, "2 messages cancelled.\n")
+    assert "cancel" in (await run("operations", "-n", "10000")).stdout
+    [done] = json.loads((await run("operations", "-n", "1", "-o", "json")).stdout)
+    assert (done["operation"], done["affected"], done["status"]) == ("cancel", 2, "completed")
+    shown = (await run("operation", done["id"])).stdout
+    assert re.search(r"^Progress +2 of 2, 2 changed$", shown, re.MULTILINE)
+    assert "\x1b" not in shown
+    ended = await run("purge", "--tenant", outbound.marker, "--yes")
+    assert (ended.exit_code, ended.stdout) == (0, "2 messages removed for good.\n")
+    assert await listed(run, "--tenant", outbound.marker) == []
+
+
+async def test_what_is_held_as_a_whole_is_said(run: Run, outbound: Outbound) -> None:
+    later = datetime.now(UTC) + timedelta(hours=3)
+    await outbound.submit("defer-always", tenant_id=outbound.marker, scheduled_at=later.isoformat())
+    which, reason = ("--tenant", outbound.marker), ("--reason", "unpaid")
+    held = await run("suspend", *which, "--for", "1h", *reason)
+    assert re.fullmatch(
+        rf"The tenant {outbound.marker} is held until .+, with what comes later.\n"
+        r"1 message held by that.\n",
+        held.stdout,
+    ), held.output
+    await run("suspend", *which, "--for", "2h")
+    assert re.search(rf"{outbound.marker} .+ unpaid$", (await run("holds")).stdout, re.MULTILINE)
+    look = await run("resume", *which, "--dry-run")
+    assert look.stdout.startswith(f"The tenant {outbound.marker} would be held no longer.\n")
+    released = await run("resume", *which)
+    assert released.stdout.startswith(f"The tenant {outbound.marker} is held no longer.\n")
+
+
+async def test_which_messages_has_to_be_said(run: Run, outbound: Outbound) -> None:
+    for words in (("cancel",), ("cancel", uuid4(), "--domain", "example.com")):
+        ended = await run(*words)
+        assert ended.exit_code == 2
+        assert "Say which messages" in ended.stderr
+
+
+async def test_where_messages_go_has_to_be_said(run: Run) -> None:
+    ended = await run("rebind", "--domain", "example.com")
+    assert ended.exit_code == 2
+    assert "--to-queue, --via, or both" in ended.stderr
 
 
 async def test_what_may_have_been_sent_is_asked_about(
@@ -268,3 +322,25 @@ def test_the_rate_is_of_the_last_seconds() -> None:
     assert rate.after(10, 1.0) == 10
     assert rate.after(10, 30.0) == 0
     assert rate.after(50, 32.0) == 20
+
+
+def test_a_narrow_terminal_shows_what_one_goes_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for width, last in (("80", "Tries"), ("160", "Last answer")):
+        monkeypatch.setenv("COLUMNS", width)
+        columns = [column.header for column in queue_messages.table([]).columns]
+        assert (columns[:3], columns[-1]) == (["ID", "Status", "To"], last)
+
+
+def test_what_leaves_this_machine_is_said_without_its_password() -> None:
+    route = SecretStr("smtp://me:hush@relay.example.net:587")
+    said = _what_leaves(Settings(mailroom_outbound_route=route))
+    assert said.startswith("Outbound mail leaves this machine (relay.example.net:587)")
+    assert _what_leaves(Settings()).startswith("Nothing leaves this machine")
+
+
+@pytest.mark.parametrize("name", ["left.xyz", "left.txt"])
+async def test_a_file_of_no_format_is_not_written(run: Run, tmp_path: Path, name: str) -> None:
+    ended = await run("export", tmp_path / name)
+    assert (ended.exit_code, "is no format" in ended.stderr) == (2, True)
+    assert not (tmp_path / name).exists()

@@ -1,11 +1,10 @@
 """Addresses as they are compared, and lists as CSV. No server."""
 
-import time
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from timing import checked_within
 
 from mailroom.models.outbound import suppression_csv as lists
 from mailroom.models.outbound.domains import with_parents
@@ -126,10 +125,14 @@ def test_a_domain_stands_below_its_parents() -> None:
     assert list(with_parents("a.example.com")) == ["a.example.com", "example.com", "com"]
 
 
+def test_a_tenant_is_compared_without_spaces_around_it() -> None:
+    of = NewSuppression(address="ann@example.com", tenant_id=" acme ").tenant_id
+    nobodys = NewSuppression(address="ann@example.com", tenant_id=" ").tenant_id
+    assert (of, nobodys) == ("acme", None)
+
+
 def test_a_long_domain_costs_nothing() -> None:
-    began = time.perf_counter()
-    suppressed_form("ann@" + "ü" * 100_000)
-    assert time.perf_counter() - began < 1
+    checked_within(1, lambda: suppressed_form("ann@" + "ü" * 100_000))
 
 
 @given(st.text())

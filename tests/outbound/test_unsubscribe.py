@@ -8,6 +8,7 @@ import httpx
 import pytest
 from house import House, bridge_on
 from itsdangerous import URLSafeSerializer
+from limits import RateLimitItem
 from sqlalchemy import text
 
 from mailroom.adapters.links import SignedLinks
@@ -172,19 +173,27 @@ async def test_who_guesses_is_slowed_down_and_keeps_nobody_out(
     house: House, campaign: Campaign
 ) -> None:
     async with bridge_on(house.context) as bridge:
-        for _ in range(WRONG_LINKS.amount):
-            assert (await bridge.get("/unsubscribe/guess")).status_code == 404
-        slowed = await bridge.get("/unsubscribe/guess")
-        assert (slowed.status_code, slowed.headers["retry-after"]) == (429, "60")
+        slowed = await assert_refused_at_last(bridge, "/unsubscribe/guess", WRONG_LINKS, 404)
+        assert slowed.headers["retry-after"] == "60"
         assert (await bridge.post(campaign.link)).status_code == 200
 
 
 async def test_one_link_is_not_asked_without_end(
     bridge: httpx.AsyncClient, campaign: Campaign
 ) -> None:
-    for _ in range(EACH_LINK.amount):
-        assert (await bridge.get(campaign.link)).status_code == 200
-    assert (await bridge.get(campaign.link)).status_code == 429
+    await assert_refused_at_last(bridge, campaign.link, EACH_LINK, 200)
+
+
+async def assert_refused_at_last(
+    bridge: httpx.AsyncClient, link: str, limit: RateLimitItem, usual: int
+) -> httpx.Response:
+    """The first answer that says no. Minutes are the clock's: one may begin in between."""
+    answers = [await bridge.get(link) for _ in range(2 * limit.amount + 1)]
+    statuses = [answer.status_code for answer in answers]
+    first = statuses.index(429)
+    assert limit.amount <= first
+    assert set(statuses[:first]) == {usual}
+    return answers[first]
 
 
 async def test_a_large_body_is_refused(bridge: httpx.AsyncClient, campaign: Campaign) -> None:

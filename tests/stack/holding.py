@@ -73,6 +73,10 @@ class Locks:
         query = f"SELECT 1 FROM {table} WHERE {column} = %s FOR UPDATE"
         await self._holder.execute(query, [value])
 
+    async def marker(self, key: str) -> None:
+        """Who claims the same one waits, with a statement that has left the worker."""
+        await self._holder.execute("INSERT INTO send_markers (key, blob) VALUES (%s, '')", [key])
+
     async def inserts(self, table: str) -> None:
         await self._holder.execute(f"LOCK TABLE {table} IN SHARE MODE")
 
