@@ -16,7 +16,7 @@ COPY workflows workflows
 COPY activities activities
 RUN python -m venv /opt/mailroom \
     && /opt/mailroom/bin/pip install --no-cache-dir --no-compile --no-index \
-    --find-links /wheels .
+    --find-links /wheels '.[parquet]'
 
 # Temporal's sandbox imports the workflow files anew for every workflow: without bytecode each of
 # those imports compiles them, 10 ms of CPU for every mail. Unchecked, because nothing in an image

@@ -49,6 +49,10 @@ bench: $(STAMP) ## measures it
 	@$(PYTHON_IN_VENV) -m bench.sessions
 	@$(PYTHON_IN_VENV) -m bench.outbound
 	@$(PYTHON_IN_VENV) -m bench.deliveries
+	@$(PYTHON_IN_VENV) -m bench.queue
+	@$(PYTHON_IN_VENV) -m bench.queue_suspend
+	@$(PYTHON_IN_VENV) -m bench.queue_operations
+	@$(PYTHON_IN_VENV) -m bench.queue_live
 
 servers: $(STAMP) ## finds, fetches or builds the servers that the tests need
 	@$(PYTHON_IN_VENV) -m mailroom.local.toolchain --tests $(TOOLCHAIN_ARGS)
