@@ -20,7 +20,7 @@ from mailroom.adapters.postgres.message_search import PostgresMessageSearch, Rea
 from mailroom.models.outbound.filters import MessageSelection
 from mailroom.models.outbound.item import MessageQueueItem
 from mailroom.models.outbound.places import KEYS, place_of
-from mailroom.models.outbound.search_words import tsquery_of, words_of
+from mailroom.models.outbound.search_words import tsqueries_of, words_of
 from mailroom.models.outbound.words import (
     BounceType,
     MessageQueueStatus,
@@ -39,6 +39,7 @@ TAGS = ["vip", "eu", "it's", "a\\b"]
 # All ways to a page: everything that fits at once; and walks, short and long, and what lies beyond.
 REACHES = [
     Reach(),
+    Reach(many=0),
     Reach(few=0, few_counted=0, few_looked_up=0, some=0, short_walk=5, long_walk=40),
     Reach(few=0, few_counted=0, few_looked_up=0, some=0, short_walk=1, long_walk=0),
     Reach(few=0, few_counted=0, few_looked_up=0, some=ROWS, short_walk=1, long_walk=0),
@@ -346,8 +347,8 @@ async def test_indexes_take_the_longest_names(store: Store, longest: str) -> Non
 
 
 def test_a_word_is_its_beginning_or_the_words_that_begin_so() -> None:
-    assert tsquery_of(["ann", "gm"]) == "'ann':* & 'gm':*"
-    assert tsquery_of(["ann", "gm"], {"gm": ["gmail", "gmx"]}) == "'ann':* & ('gmail' | 'gmx')"
+    assert tsqueries_of(["ann", "gm"]) == ["'ann':*", "'gm':*"]
+    assert tsqueries_of(["ann", "gm"], {"gm": ["gmail", "gmx"]}) == ["'ann':*", "('gmail' | 'gmx')"]
 
 
 def test_a_letter_is_one_however_it_is_written() -> None:

@@ -1,7 +1,10 @@
 """Connections to PostgreSQL: one bounded pool each for reading and for writing."""
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -46,7 +49,16 @@ def _engine(url: URL, pool_size: int, options: str) -> AsyncEngine:
         isolation_level="AUTOCOMMIT",
         # What a statement was given is mail and numbers: not for logs and failures.
         hide_parameters=True,
+        json_deserializer=_from_json,
         # Every statement has committed by itself: there is nothing to roll back on return.
         pool_reset_on_return=None,
         connect_args={"connect_timeout": CONNECT_SECONDS, "options": options},
     )
+
+
+def _from_json(data: bytes | str) -> Any:
+    """Pydantic reads it several times as fast, and not as deep, as the standard library."""
+    try:
+        return from_json(data)
+    except ValueError:
+        return json.loads(data)

@@ -1,11 +1,17 @@
 """A filter as a condition on `message_queue AS m`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from mailroom.models.outbound.filters import MessageSelection
-from mailroom.models.outbound.search_words import LABELS, is_whole, labels_of, tsquery_of, words_of
+from mailroom.models.outbound.search_words import (
+    LABELS,
+    is_whole,
+    labels_of,
+    tsqueries_of,
+    words_of,
+)
 from mailroom.models.outbound.words import MessageQueueStatus, QueueState
 
 
@@ -29,8 +35,13 @@ def where(selection: MessageSelection, label: str | None = None) -> Where:
             else:
                 # What a label begins like needs no second index, which would be read in vain.
                 conditions[name] = f"({conditions[name]}) IS TRUE"
-        conditions["words"] = _WITH_WORDS
-        values |= _words(selection, labels_of(given, label))
+        words = words_of(selection.search_query or "")
+        for number, query in enumerate(labels_of(given, label)):
+            conditions[f"label {number}"] = _WITH_LABEL.format(number)
+            values[f"f_label_{number}"] = query
+        for number, query in enumerate(tsqueries_of(words)):
+            conditions[f"word {number}"] = _WITH_WORD.format(number)
+            values[f"f_word_{number}"] = query
         if _RARE.issuperset(values.get("f_status", ["none"])):  # type: ignore[arg-type]
             conditions["status"] = _WITH_STATUS
     return Where(" AND ".join(conditions.values()) or "true", values)
@@ -46,9 +57,9 @@ def row_by_row(selection: MessageSelection) -> Where:
     """The same, by the fields themselves: for rows that are looked at one after the other, and for
     indexes that have all of these fields."""
     conditions, values = conditions_of(selection)
-    if selection.search_query:
+    if words := words_of(selection.search_query or ""):
         conditions["words"] = _WITH_WORDS
-        values |= _words(selection, "")
+        values["f_words"] = " & ".join(tsqueries_of(words))
     return Where(" AND ".join(conditions.values()) or "true", values)
 
 
@@ -62,8 +73,11 @@ def conditions_of(selection: MessageSelection) -> tuple[dict[str, str], dict[str
     return conditions, values
 
 
-def _words(selection: MessageSelection, labels: str) -> dict[str, object]:
-    return {"f_words": tsquery_of(words_of(selection.search_query or "")), "f_labels": labels}
+def as_known(words: Sequence[str], known: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    """The values of what asks for words, where all words are known that begin so."""
+    queries = tsqueries_of(words, known)
+    each = {f"f_word_{number}": query for number, query in enumerate(queries)}
+    return {"f_words": " & ".join(queries), **each}
 
 
 def given_of(selection: MessageSelection) -> dict[str, object]:
@@ -112,9 +126,11 @@ IN_ORDERS = {
 _RARE = {each.value for each in MessageQueueStatus} - {MessageQueueStatus.DELIVERED.value}
 _WITH_STATUS = "ARRAY[m.status] && CAST(:f_status AS text[])"
 # What is upper and lower case is PostgreSQL's to say on both sides.
-_WITH_WORDS = (
-    "m.words @@ (CAST(lower(CAST(:f_words AS text)) AS tsquery) && CAST(:f_labels AS tsquery))"
-)
+_WITH_WORDS = "m.words @@ CAST(lower(CAST(:f_words AS text)) AS tsquery)"
+# The index finds rows that fit several simple ones in half the time that it takes to find those
+# that fit one made of them.
+_WITH_WORD = "m.words @@ CAST(lower(CAST(:f_word_{0} AS text)) AS tsquery)"
+_WITH_LABEL = "m.words @@ CAST(:f_label_{0} AS tsquery)"
 # As `queue_state` of a message is shown: a word that has ended is over, and queues of which nothing
 # was said are active.
 _LASTS = "(q.until IS NULL OR q.until > now() OR q.set_by = 'health')"

@@ -56,6 +56,26 @@ class Order:
         first = "m.scheduled_at IS NULL, " if self._sort is Sort.SCHEDULED_AT else ""
         return first + self._by(self._keys)
 
+    @property
+    def is_spread(self) -> bool:
+        """Few messages have the same in its field."""
+        return self._sort not in (Sort.PRIORITY, Sort.NUM_ATTEMPTS, Sort.DOMAIN)
+
+    @property
+    def first(self) -> str:
+        """Of many rows, what the first one has in the field of the order."""
+        return f"{'max' if self._down else 'min'}(m.{self._keys[0]})"
+
+    def near(self, after: Where, first: object) -> Where:
+        """Of those rows, those that are no farther than what `first` has found."""
+        sign = ">=" if self._down else "<="
+        return _both(after, _compared("n", self._keys[:1], [first], sign))
+
+    @property
+    def typed(self) -> str:
+        """The columns, as rows are taken apart into them."""
+        return ", ".join(f"{key} {_TYPES[key]}" for key in self._keys)
+
     def bounds(self, given: Collection[str]) -> list[str]:
         """Of these conditions, those that the index of this order keeps by itself."""
         found = [name for name in _ALIGNED[self._sort] if name in given]

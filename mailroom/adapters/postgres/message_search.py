@@ -14,14 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mailroom.adapters.postgres import message_search_sql as sql
 from mailroom.adapters.postgres.driver import Driver, driver_of, fetched
-from mailroom.adapters.postgres.filter_sql import IN_ORDERS, Where, given_of
+from mailroom.adapters.postgres.filter_sql import IN_ORDERS, Where, as_known, given_of
 from mailroom.adapters.postgres.message_order import Order, Walk
 from mailroom.adapters.postgres.queue_rows import SHOWN, SHOWN_NAMES
 from mailroom.models.outbound.filters import MessageSelection
 from mailroom.models.outbound.item import MessageQueueItem
 from mailroom.models.outbound.listing import MessagePage
 from mailroom.models.outbound.places import Place, cursor_of
-from mailroom.models.outbound.search_words import tsquery_of, words_of
+from mailroom.models.outbound.search_words import words_of
 
 EXACT_UP_TO = 10_000
 # So many times as many the sample has to see before nobody counts: 20 of its rows, where 10 are
@@ -44,8 +44,8 @@ class Reach(NamedTuple):
     """How far either way is taken. Of `few` that fit all are read at once: to be counted they would
     be anyway; of `few_counted`, where the order's index counts them and none is read, of
     `few_looked_up`, where an index counts them that does not know the order, and of `some`, where
-    they are not near. Walks are counted in rows of the list: a thousand take a millisecond or
-    two."""
+    they are not near; of `many` only those are sorted that are as near as one in the sample. Walks
+    are counted in rows of the list: a thousand take a millisecond or two."""
 
     few: int = 16_000
     few_counted: int = 10_000
@@ -53,6 +53,7 @@ class Reach(NamedTuple):
     some: int = 20_000
     short_walk: int = 1_500
     long_walk: int = 30_000
+    many: int = 4_000
 
 
 class PostgresMessageSearch:
@@ -79,6 +80,8 @@ class _Search:
         self._after = after
         self._reach = reach
         self._order = Order(selection)
+        self._later = self._order.after(after)
+        self._first: object = None
         self._wanted = selection.offset + selection.limit + 1
         self._total: Total | None = None
         self._fit = self._of = 0
@@ -114,11 +117,12 @@ class _Search:
             for given, word in await self._rows(sql.known(words)):
                 known.setdefault(given, []).append(word)
             few = {word: found for word, found in known.items() if len(found) <= sql.FEW_WORDS}
-            self._words = {"f_words": tsquery_of(words, few)}
+            self._words = as_known(words, few)
 
     async def _guess(self) -> None:
         """About how many messages fit, of how many."""
-        [(fit, of, rows)] = await self._rows(sql.sampled(self._selection))
+        statement = sql.sampled(self._selection, self._order, self._later)
+        [(fit, of, rows, self._first)] = await self._rows(statement)
         self._of = max(rows, of)
         self._fit = fit * self._of // max(of, 1)
 
@@ -182,8 +186,15 @@ class _Search:
         return await self._rows(way(self._selection, self._order, part), wanted=wanted)
 
     async def _sorted(self) -> list[Keys]:
-        after = self._order.after(self._after)
-        statement = sql.sorted_all(self._selection, self._order, after)
+        """The first in the sample is behind the page, nearly always."""
+        if self._fit >= self._reach.many and self._first is not None:
+            near = self._order.near(self._later, self._first)
+            found = await self._counted(sql.sorted_near(self._selection, self._order, near))
+            if len(found) == self._wanted:
+                return found
+        return await self._counted(sql.sorted_all(self._selection, self._order, self._later))
+
+    async def _counted(self, statement: Where) -> list[Keys]:
         rows = await self._rows(statement, wanted=self._wanted)
         self._total = Total(rows[0][0], True)
         return [row[1:] for row in rows if row[-1] is not None]
@@ -201,5 +212,5 @@ class _Search:
         return [items[id] for id in ids if id in items]
 
     async def _rows(self, statement: Where, **more: object) -> list[Keys]:
-        known = self._words if "f_words" in statement.values else {}
-        return await fetched(self._driver, statement.sql, {**statement.values, **known, **more})
+        known = {name: self._words.get(name, value) for name, value in statement.values.items()}
+        return await fetched(self._driver, statement.sql, {**known, **more})

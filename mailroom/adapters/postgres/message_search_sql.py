@@ -18,9 +18,6 @@ from mailroom.models.outbound.filters import MessageSelection
 FEW_WORDS, SAMPLED = 32, 1_000
 # No word has it: it is after all of them.
 _LAST = chr(0x10FFFF)
-# IDs are random (UUID 4 and 5), so that the first ones are of messages as they come. They are the
-# same ones each time, and stay in memory.
-_SAMPLE = f"(SELECT * FROM message_queue ORDER BY id LIMIT {SAMPLED}) AS m"
 _SIZE = "SELECT reltuples FROM pg_class WHERE oid = CAST('message_queue' AS regclass)"
 
 
@@ -38,14 +35,19 @@ def known(words: Sequence[str]) -> Where:
     )
 
 
-def sampled(selection: MessageSelection) -> Where:
-    """How many rows of a sample fit, how many they are, and how many the table has."""
+def sampled(selection: MessageSelection, order: Order, after: Where) -> Where:
+    """How many rows of a sample fit, how many they are, how many the table has, and what the first
+    that fits has in the field of the order, if nearly every message has something else there."""
     each = row_by_row(selection)
     if each.sql == "true":
-        return Where(f"SELECT 1, 1, ({_SIZE})", {})
+        return Where(f"SELECT 1, 1, ({_SIZE}), NULL", {})
+    first = f"{order.first} FILTER (WHERE fits AND {after.sql})" if order.is_spread else "NULL"
     return Where(
-        f"SELECT count(*) FILTER (WHERE {each.sql}), count(*), ({_SIZE}) FROM {_SAMPLE}",
-        each.values,
+        f"""
+        SELECT count(*) FILTER (WHERE fits), count(*), ({_SIZE}), {first}
+        FROM {_sample(order, each)}
+        """,
+        {**each.values, **(after.values if order.is_spread else {})},
     )
 
 
@@ -54,16 +56,21 @@ def horizon(selection: MessageSelection, order: Order, walk: Walk) -> Where:
     each = row_by_row(selection)
     return Where(
         f"""
-        WITH ahead AS MATERIALIZED (
-            SELECT {order.columns}, {each.sql} AS fits FROM {_SAMPLE} WHERE {walk.where.sql}
-        )
         SELECT number, {order.columns} FROM (
-            SELECT *, row_number() OVER (ORDER BY {walk.order}) AS number FROM ahead AS m
+            SELECT *, row_number() OVER (ORDER BY {walk.order}) AS number
+            FROM {_sample(order, each)} WHERE {walk.where.sql}
         ) AS m
         WHERE fits ORDER BY number LIMIT :most
         """,
         {**each.values, **walk.where.values},
     )
+
+
+def _sample(order: Order, each: Where) -> str:
+    """IDs are random (UUID 4 and 5), so that the first ones are of messages as they come. They are
+    the same ones each time, and stay in memory."""
+    row = f"{order.columns}, ({each.sql}) AS fits"
+    return f"(SELECT {row} FROM message_queue AS m ORDER BY m.id LIMIT {SAMPLED}) AS m"
 
 
 def walked(selection: MessageSelection, order: Order, walk: Walk) -> Where:
@@ -115,7 +122,7 @@ def sorted_all(selection: MessageSelection, order: Order, after: Where) -> Where
     found = _found(selection, order)
     return Where(
         f"""
-        {found.sql}, page AS (
+        WITH found AS MATERIALIZED ({found.sql}), page AS (
             SELECT * FROM found AS m WHERE {after.sql} ORDER BY {order.by} LIMIT :wanted
         )
         SELECT total.rows AS total, {order.columns}
@@ -126,11 +133,34 @@ def sorted_all(selection: MessageSelection, order: Order, after: Where) -> Where
     )
 
 
+def sorted_near(selection: MessageSelection, order: Order, near: Where) -> Where:
+    """All that fits is read, and only what is near is kept and sorted: `total` as above."""
+    found = _found(selection, order)
+    return Where(
+        f"""
+        SELECT total.rows AS total, {order.columns}
+        FROM (
+            SELECT count(*) AS rows,
+                   array_agg(ROW({order.columns})) FILTER (WHERE {near.sql}) AS kept
+            FROM ({found.sql}) AS m
+        ) AS total
+        LEFT JOIN LATERAL (
+            SELECT * FROM unnest(total.kept) AS m ({order.typed}) ORDER BY {order.by} LIMIT :wanted
+        ) AS m ON true
+        ORDER BY {order.by}
+        """,
+        {**found.values, **near.values},
+    )
+
+
 def sorted_part(selection: MessageSelection, order: Order, part: Walk) -> Where:
     """Of one part of the list."""
     found = _found(selection, order, part)
     return Where(
-        f"{found.sql} SELECT {order.columns} FROM found AS m ORDER BY {part.order} LIMIT :wanted",
+        f"""
+        WITH found AS MATERIALIZED ({found.sql})
+        SELECT {order.columns} FROM found AS m ORDER BY {part.order} LIMIT :wanted
+        """,
         found.values,
     )
 
@@ -152,7 +182,7 @@ def _found(selection: MessageSelection, order: Order, part: Walk | None = None) 
     if by_id:
         ids = f"SELECT m.id FROM {rows} OFFSET 0"
         chosen = f"SELECT {order.columns} FROM message_queue AS m JOIN ({ids}) AS fits USING (id)"
-    return Where(f"WITH found AS MATERIALIZED ({chosen})", {**fits.values, **also.values})
+    return Where(chosen, {**fits.values, **also.values})
 
 
 def counted(selection: MessageSelection) -> Where:

@@ -40,23 +40,24 @@ def words_of(text: str) -> list[str]:
     return list(dict.fromkeys(word[:LONGEST_WORD] for word in words if word))
 
 
-def tsquery_of(
+def tsqueries_of(
     words: Iterable[str], known: Mapping[str, Sequence[str]] = MappingProxyType({})
-) -> str:
-    """That finds rows which have words that begin like these: syntax of PostgreSQL's tsquery, of
-    which nothing in `words` is left. `known` are all the words that begin so, where they are."""
-    return " & ".join(_beginning(word, known.get(word, ())) for word in words)
+) -> list[str]:
+    """One for each word, that finds rows which have a word that begins like it: syntax of
+    PostgreSQL's tsquery, of which nothing in `words` is left. `known` are all the words that begin
+    so, where they are."""
+    return [_beginning(word, known.get(word, ())) for word in words]
 
 
 def _beginning(word: str, known: Sequence[str]) -> str:
     return f"({' | '.join(map(_quoted, known))})" if known else f"'{word}':*"
 
 
-def labels_of(given: Mapping[str, object], also: str | None = None) -> str:
-    """A tsquery that all rows fit which such a filter means (others may, where values are long)."""
+def labels_of(given: Mapping[str, object], also: str | None = None) -> list[str]:
+    """A tsquery for each field. Rows that such a filter means fit them all (others may, where
+    values are long)."""
     found = [_label(name, given[name]) for name in LABELS if given.get(name)]
-    found += [_quoted(also)] if also else []
-    return " & ".join(found)
+    return [*found, _quoted(also)] if also else found
 
 
 def is_whole(value: object) -> bool:
