@@ -26,6 +26,7 @@ from mailroom.local import serving
 from mailroom.models.arrival import Accepted, Arrival
 from mailroom.models.states import MailState
 from worker import Adapters, connected, worker
+from workflows.email_reply import EmailReplyWorkflow
 from workflows.search_attributes import ALL
 
 WEBHOOK_SECRET = "whsec_bWFpbHJvb20tdGVzdHMtd2ViaG9vay1rZXk="
@@ -67,13 +68,17 @@ class House:
         return row
 
     async def reached(self, accepted: Accepted, state: MailState) -> WorkflowState:
-        """The mail's row, once it is in this state."""
+        """The mail's row, once it and its workflow are in this state: a step writes the row, and
+        its workflow is told after it."""
+        workflow = self.client.get_workflow_handle_for(EmailReplyWorkflow.run, accepted.workflow_id)
 
-        async def is_there() -> bool:
+        async def are_there() -> bool:
             row = await self.context.views.by_workflow(accepted.workflow_id)
-            return row is not None and row.current_state is state
+            if row is None or row.current_state is not state:
+                return False
+            return (await workflow.query(EmailReplyWorkflow.status)).state is state
 
-        await eventually(is_there)
+        await eventually(are_there)
         return await self.row(accepted)
 
     async def ended(self, accepted: Accepted) -> MailState:

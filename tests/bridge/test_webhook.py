@@ -42,6 +42,7 @@ async def drafted(house: House, marker: str, count: int = 1) -> Accepted:
     )
     accepted = await house.receive(raw)
     await house.gateway.wait_for(marker, count)
+    await house.reached(accepted, MailState.AWAITING_USER)
     return accepted
 
 
@@ -605,7 +606,6 @@ async def waiting_alone(house: House, marker: str) -> AsyncIterator[tuple[Handse
     async with bridge_on(house.context) as http:
         async with house.at_work():
             accepted = await drafted(house, marker)
-            await house.reached(accepted, MailState.AWAITING_USER)
         yield Handset(http, WEBHOOK_SECRET), accepted
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from house import House
 from outbound_world import Outbound
+from world import eventually
 
 from mailroom.models.names import outbound_id
 from mailroom.models.outbound.words import BounceType, MessageQueueStatus
@@ -39,8 +40,11 @@ async def test_a_refusal_is_a_bounce_and_the_address_gets_no_more(outbound: Outb
 async def test_a_deferral_waits_half_an_hour_and_then_longer(outbound: Outbound) -> None:
     id = await outbound.submit("defer-twice")
     first = await outbound.reached(id, "deferred", num_attempts=1)
-    progress = await outbound.progress(id)
-    assert progress.next_attempt_at == first.next_attempt_at
+
+    async def its_workflow_knows() -> bool:
+        return (await outbound.progress(id)).next_attempt_at == first.next_attempt_at
+
+    await eventually(its_workflow_knows)
     assert first.bounce_classification is BounceType.SOFT
     item = await outbound.ended(id)
     assert (item.status, item.num_attempts) == (S.DELIVERED, 3)

@@ -198,8 +198,12 @@ async def test_of_very_many_words_none_is_lost(desk: Desk) -> None:
     async with desk.at_work():
         await desk.reached(id, "deferred", queue_name=f"other-{desk.queue}", num_attempts=1)
         assert (await desk.progress(id)).num_attempts == 1
-        description = await desk.house.client.get_workflow_handle(outbound_id(id)).describe()
-        assert description.history_length < EVENTS_BEFORE_CONTINUE_AS_NEW
+        flow = desk.house.client.get_workflow_handle(outbound_id(id))
+
+        async def is_short() -> bool:
+            return (await flow.describe()).history_length < EVENTS_BEFORE_CONTINUE_AS_NEW
+
+        await eventually(is_short)
         await desk.tell(id, "retry")
         item = await desk.reached(id, "delivered", num_attempts=2)
     assert item.queue_name == f"other-{desk.queue}"
