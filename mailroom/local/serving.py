@@ -57,6 +57,9 @@ from mailroom.models.outbound.unsubscribe import unsubscribe_headers
 from worker import Adapters, inbox, returns_of
 
 BACKLOG = 512
+# Longer than clients and proxies (nginx: 60 s) keep a connection for their next request: one that
+# is closed while that comes would lose it.
+KEEP_ALIVE_SECONDS = 75
 # Pages keep an event stream open; nobody waits for those at a stop.
 STOP_SECONDS = 3
 
@@ -181,6 +184,7 @@ async def served(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
         log_config=None,
         lifespan="off",
         backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
         proxy_headers=False,
         server_header=False,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -35,7 +35,6 @@ EVENTS = {
     LetterState.DISCARDED: Event.DISCARDED,
 }
 RESTS = (LetterState.QUEUED, LetterState.RETRYING, LetterState.DEAD_LETTER)
-START = datetime.now(UTC) - timedelta(hours=1)
 
 
 @dataclass
@@ -44,6 +43,7 @@ class Post:
 
     engines: engine.Engines
     agents: AgentsSection
+    start: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(hours=1))
     sent: int = 0
 
     @property
@@ -70,7 +70,7 @@ class Post:
         """The ID of a letter that is there now, in this state."""
         self.sent += 1
         letter_id = str(more.get("id") or uuid4().hex)
-        sent_at = START + timedelta(seconds=self.sent)
+        sent_at = self.start + timedelta(seconds=self.sent)
         known = {"id": letter_id, "sender": "mayor/", "thread": letter_id, "sent_at": sent_at}
         letter = Letter.model_validate({**known, "to": to, "subject": "Work", **more})
         trying = state is LetterState.DELIVERING

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from house import House
-from letters_world import START, Post
+from letters_world import Post
 
 from mailroom.models.agent_mail import AgentMailInput, Letter, LetterState
 from mailroom.models.letter_rows import LetterFilter
@@ -89,7 +89,7 @@ async def test_a_letter_that_may_escalate_stays_with_its_workflow(
 ) -> None:
     to = f"rig/{marker}"
     letter = await post.letter(to, LetterState.DELIVERED)
-    mail = Letter(id=letter, sender="mayor/", to=to, thread=letter, sent_at=START)
+    mail = Letter(id=letter, sender="mayor/", to=to, thread=letter, sent_at=post.start)
     handle = await dev_house.client.start_workflow(
         AgentMailWorkflow.run,
         AgentMailInput(letter=mail),

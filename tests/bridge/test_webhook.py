@@ -509,8 +509,8 @@ async def untextable(house: House, marker: str) -> tuple[Accepted, str]:
     told = len(house.sink.mails["owner@mailroom.test"])
     accepted = await house.receive(mail(sender=f"{marker}@example.com", subject=f"Hi {marker}"))
     notice = await house.sink.wait_for("owner@mailroom.test", told + 1)
-    row = await house.row(accepted)
-    assert (row.current_state, row.failed_stage) == (MailState.FAILED, Stage.SMS)
+    row = await house.reached(accepted, MailState.FAILED)
+    assert row.failed_stage is Stage.SMS
     assert row.error_message is not None
     assert row.error_message in notice.get_content().replace("\n", " ")
     return accepted, row.error_message

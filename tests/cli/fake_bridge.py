@@ -253,7 +253,9 @@ def fake_bridge() -> Iterator[FakeBridge]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     bridge.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(app_of(bridge), log_config=None, lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(app_of(bridge), log_config=None, lifespan="off", timeout_keep_alive=75)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

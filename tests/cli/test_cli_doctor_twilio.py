@@ -22,7 +22,9 @@ def in_a_thread(twilio: Twilio) -> Iterator[None]:
     listener = serving.bound_socket("127.0.0.1", 0)
     listener.listen()
     twilio.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(twilio.app(), log_config=None, lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(twilio.app(), log_config=None, lifespan="off", timeout_keep_alive=75)
+    )
     thread = Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -244,7 +244,11 @@ async def test_a_message_whose_workflow_was_lost_goes_on(outbound: Outbound) -> 
     await outbound.house.client.get_workflow_handle(outbound_id(id)).terminate()
     await operate(outbound, operation="retry", message_ids=[str(id)])
     await outbound.reached(id, "deferred", num_attempts=2)
-    assert (await outbound.progress(id)).num_attempts == 2
+
+    async def a_workflow_has_it() -> bool:
+        return (await outbound.progress(id)).num_attempts == 2
+
+    await eventually(a_workflow_has_it)
 
 
 async def test_the_audit_trail_is_read_and_never_edited(
