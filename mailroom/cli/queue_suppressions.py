@@ -101,8 +101,11 @@ def export(
     ] = Path("-"),
     *,
     tenant: AnyTenant = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="In place of a file of this name.")
+    ] = False,
 ) -> None:
     """Writes the list as CSV, which `import` reads."""
     from mailroom.cli import suppressing_files  # noqa: PLC0415
 
-    suppressing_files.export(file, tenant)
+    suppressing_files.export(file, tenant, force=force)

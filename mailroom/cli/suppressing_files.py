@@ -39,11 +39,13 @@ def import_file(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def export(file: Path, tenant: str | None) -> None:
+def export(file: Path, tenant: str | None, *, force: bool) -> None:
     if file == Path("-"):
         asyncio.run(_export(sys.stdout.buffer, tenant))
         sys.stdout.buffer.flush()
         return
+    if file.exists() and not force:
+        raise Failure(f"{file} is there already; take another name, or --force.", ExitCode.REFUSED)
     # A list that ends early must not look like a whole one.
     part = file.with_name(f"{file.name}.part")
     try:

@@ -100,6 +100,12 @@ async def test_an_export_is_whole_or_not_there(run: Run, marker: str, tmp_path: 
     text = (tmp_path / "out.csv").read_bytes().decode()
     assert text.startswith("address,reason,tenant_id,source,created_at\r\n'=")
     assert (await run("export", "--tenant", marker)).stdout_bytes.decode() == text
+    again = await run("export", "out.csv", "--tenant", marker)
+    assert (again.exit_code, again.stderr) == (
+        4,
+        "out.csv is there already; take another name, or --force.\n",
+    )
+    assert (await run("export", "out.csv", "--tenant", marker, "--force")).exit_code == 0
     await run("remove", f"={marker}@example.com", "--tenant", marker)
     assert (await run("import", "out.csv")).stdout == "1 added, 0 known, 0 refused\n"
 
