@@ -1,7 +1,7 @@
 """The one place that connects a Temporal client."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -12,6 +12,15 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
 CONNECT_ATTEMPTS = 30
+START_ATTEMPTS, START_PAUSE = 6, 1.0
+# What a server answers whose own workers are starting, each time after ten seconds of the SDK's own
+# attempts ("Timeout expired" has CANCELLED).
+STARTING = (
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.UNAVAILABLE,
+)
 
 
 class TemporalUnavailable(Exception):
@@ -44,6 +53,23 @@ async def connect(
                     f"Temporal can't be reached at {address}; start it or set TEMPORAL_ADDRESS."
                 ) from error
             await asyncio.sleep(1)
+    raise AssertionError("unreachable")
+
+
+async def once_it_has_started(ask: Callable[[], Awaitable[None]]) -> None:
+    """What may be asked twice, of a server that may be a little behind us: it answers on its port
+    before it can look after what it keeps as workflows of its own, such as Schedules."""
+    for attempt in range(1, START_ATTEMPTS + 1):
+        try:
+            return await ask()
+        except RPCError as error:
+            if error.status not in STARTING:
+                raise
+            if attempt == START_ATTEMPTS:
+                raise TemporalUnavailable(
+                    f"Temporal does not answer ({error.message}); look at its log."
+                ) from error
+            await asyncio.sleep(START_PAUSE)
     raise AssertionError("unreachable")
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 from temporalio.client import Client
 
 from mailroom.adapters import schedules
 from mailroom.adapters.schedules import Repeated
 from mailroom.adapters.settings import Settings, load_config_file
+from mailroom.adapters.temporal import once_it_has_started
 from mailroom.models.agent_config import AgentsSection
 from mailroom.models.agent_mail import Priority, ScanInput
 from mailroom.models.names import (
@@ -65,7 +67,6 @@ def _scan(schedule: str, every: timedelta, priorities: Sequence[Priority]) -> Re
 
 
 async def _keep(client: Client, repeated: Repeated, *, wanted: bool) -> None:
-    if wanted:
-        await schedules.keep(client, repeated)
-    else:
-        await schedules.drop(client, repeated.id)
+    kept = partial(schedules.keep, client, repeated)
+    dropped = partial(schedules.drop, client, repeated.id)
+    await once_it_has_started(kept if wanted else dropped)

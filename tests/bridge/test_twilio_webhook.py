@@ -410,8 +410,8 @@ async def untextable(house: House, marker: str, count: int = 1) -> Accepted:
     )
     accepted = await house.receive(raw)
     notice = await house.sink.wait_for(OWNER, told + 1)
-    row = await house.row(accepted)
-    assert (row.current_state, row.failed_stage) == (MailState.FAILED, Stage.SMS)
+    row = await house.reached(accepted, MailState.FAILED)
+    assert row.failed_stage is Stage.SMS
     assert "START" in (row.error_message or "")
     assert marker in notice.get_content()
     return accepted

@@ -157,8 +157,8 @@ async def test_7_sms_failure_is_told_by_mail_and_mended(house: House, marker: st
     notice = await house.sink.wait_for("owner@mailroom.test", told + 1)
     assert "sms failed" in notice["Subject"]
     assert marker in notice.get_content()
-    row = await house.row(accepted)
-    assert (row.current_state, row.failed_stage) == (MailState.FAILED, Stage.SMS)
+    row = await house.reached(accepted, MailState.FAILED)
+    assert row.failed_stage is Stage.SMS
     assert "400" in (row.error_message or "")
     # The draft is there all the same: an answer on the page needs no text.
     assert await say(house, accepted, "1") == Verdict.ACCEPTED
