@@ -120,6 +120,27 @@ async def send_unknown_and_sent_again(house: House) -> Accepted:
     return accepted
 
 
+async def reply_refused_and_ignored(house: House) -> Accepted:
+    """Its history is of the time before words were heard while a failure is written down."""
+    accepted = await arrival(house, sender="refuse+john@example.com")
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await say(house, accepted, "1")
+    await reached(house, accepted, MailState.FAILED)
+    await say(house, accepted, "3")
+    return accepted
+
+
+async def reply_refused_twice_and_ignored(house: House) -> Accepted:
+    accepted = await arrival(house, sender="refuse+jane@example.com")
+    await reached(house, accepted, MailState.AWAITING_USER)
+    await say(house, accepted, "1")
+    await texted(house, 2)
+    await house.context.flows.retry(accepted.workflow_id)
+    await texted(house, 3)
+    await say(house, accepted, "3")
+    return accepted
+
+
 async def timed_out(house: House) -> Accepted:
     accepted = await arrival(house)
     await reached(house, accepted, MailState.AWAITING_USER)
@@ -451,6 +472,8 @@ STORIES: dict[str, Callable[[House], Awaitable[Accepted]]] = {
         edited,
         sms_failed_and_retried,
         send_unknown_and_sent_again,
+        reply_refused_and_ignored,
+        reply_refused_twice_and_ignored,
         timed_out,
         ignored_by_triage,
         sent_later_after_a_change,
