@@ -240,6 +240,16 @@ class Sink:
             await self.arrived.wait_for(lambda: len(self.mails[address]) >= count)
         return self.mails[address][-1]
 
+    def about(self, address: str, marker: str) -> list[EmailMessage]:
+        bodies = ((mail, mail.get_body(("plain",))) for mail in self.mails[address])
+        return [mail for mail, body in bodies if body and marker in body.get_content()]
+
+    async def wait_about(self, address: str, marker: str, count: int = 1) -> EmailMessage:
+        """The last mail that has the marker, once there are `count`: others may come meanwhile."""
+        async with asyncio.timeout(30), self.arrived:
+            await self.arrived.wait_for(lambda: len(self.about(address, marker)) >= count)
+        return self.about(address, marker)[-1]
+
 
 class Server(SMTP):
     """Drops the connection instead of answering DATA, where the sink says so."""

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from outbound_world import Outbound
 from test_queue_queues import command, pages
+from world import eventually
 
 BAD: list[tuple[dict[str, object], str]] = [
     ({}, "reason"),
@@ -39,13 +40,16 @@ async def test_a_campaign_is_held_for_an_hour_and_released_earlier(
     other = await outbound.submit(campaign_id=f"{marker}-other")
     await outbound.reached(other, "delivered")
 
-    async def held() -> dict[str, Any]:
-        [line] = [each for each in await outbound.timeline(id) if each["type"] == "message.held"]
-        detail: dict[str, Any] = line["detail"]
-        return detail
+    async def held() -> list[dict[str, Any]]:
+        lines = await outbound.timeline(id)
+        return [each["detail"] for each in lines if each["type"] == "message.held"]
 
-    await outbound.reached(id, "ready")
-    assert await held() == {"reason": "a wrong price", "scope": "campaign", "name": marker}
+    async def is_held() -> bool:
+        return await held() != []
+
+    await eventually(is_held)
+    assert await held() == [{"reason": "a wrong price", "scope": "campaign", "name": marker}]
+    assert (await outbound.item(id)).status == "ready"
     [listed] = [one for one in await pages(http, "/queue/suspensions", 1) if one["name"] == marker]
     assert said.pop("relay") is None
     assert listed == said == (await http.get(f"/queue/suspensions/{what}")).json()
