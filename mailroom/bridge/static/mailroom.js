@@ -60,7 +60,10 @@ htmx.onLoad((part) => {
   for (const time of part.querySelectorAll("time[data-local]")) {
     time.textContent = clock.format(new Date(time.dateTime));
   }
-  for (const all of part.querySelectorAll("input[data-all]")) all.hidden = false;
+  for (const all of part.querySelectorAll("input[data-all]")) {
+    all.hidden = false;
+    all.checked = areAllChosen(all);
+  }
   for (const field of part.querySelectorAll("input[autofocus]")) {
     field.focus();
     field.setSelectionRange(field.value.length, field.value.length);
@@ -93,13 +96,26 @@ function carry(target, next) {
   return same.every(Boolean);
 }
 
-document.addEventListener("change", (event) => {
-  const { all } = event.target.dataset;
-  if (!all) return;
-  for (const input of event.target.form.querySelectorAll(`input[type=checkbox][name="${all}"]`)) {
-    input.checked = event.target.checked;
+// The box for all of them says whether they are, also after some are others.
+document.addEventListener("change", ({ target }) => {
+  if (target.dataset.all) {
+    for (const input of rowsOf(target)) input.checked = target.checked;
+  } else if (target.form && target.type === "checkbox") {
+    for (const all of target.form.querySelectorAll("input[data-all]")) {
+      all.checked = areAllChosen(all);
+    }
   }
 });
+
+function rowsOf(all) {
+  const named = `input[type=checkbox][name="${all.dataset.all}"]`;
+  return all.form ? [...all.form.querySelectorAll(named)] : [];
+}
+
+function areAllChosen(all) {
+  const rows = rowsOf(all);
+  return rows.length > 0 && rows.every((input) => input.checked);
+}
 
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
   const { target, fragment } = event.detail;
