@@ -249,6 +249,7 @@ async def test_a_message_whose_workflow_was_lost_goes_on(outbound: Outbound) -> 
         return (await outbound.progress(id)).num_attempts == 2
 
     await eventually(a_workflow_has_it)
+    assert (await outbound.progress(id)).status == "deferred"
 
 
 async def test_the_audit_trail_is_read_and_never_edited(
