@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from written import whole_lines
 
 BD = r"""
 import fcntl, json, os, sys
@@ -102,7 +103,7 @@ class Town:
 
     def _calls(self) -> list[Any]:
         file = self.folder / "calls"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [json.loads(line) for line in whole_lines(file)] if file.exists() else []
 
 
 def town_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Town:

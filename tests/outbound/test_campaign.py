@@ -18,6 +18,7 @@ import httpx
 import pytest
 from psycopg.rows import class_row
 from stack.process import Stack, until
+from written import whole_lines
 
 SINK = Path(__file__).with_name("campaign_sink.py")
 KILLS, CONNECTIONS, BATCH = 2, 10, 50
@@ -85,7 +86,7 @@ class Campaign:
     def taken(self) -> dict[str, list[str]]:
         """The SHA-256 of all that the server took, by Message-ID."""
         found = defaultdict(list)
-        for line in self.record.read_text().splitlines():
+        for line in whole_lines(self.record):
             known = json.loads(line)
             found[known["message_id"]].append(known["sha256"])
         return found
