@@ -1,7 +1,8 @@
 """The orders of lists, as PostgreSQL walks along their indexes."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from mailroom.adapters.postgres.filter_sql import Where
 from mailroom.models.outbound.filters import MessageSelection
@@ -20,6 +21,8 @@ _ALIGNED: Mapping[Sort, Sequence[str]] = {
     Sort.RECIPIENT: ("recipient",),
     Sort.DOMAIN: ("domain",),
 }
+# What many messages have the same of, and as what it stands in one array with their time.
+_SHARED = {Sort.PRIORITY: "numeric", Sort.NUM_ATTEMPTS: "numeric", Sort.DOMAIN: "text"}
 _SCHEDULED = Where("m.scheduled_at IS NOT NULL", {})
 _NOT_SCHEDULED = Where("m.scheduled_at IS NULL", {})
 # Their indexes go on by `created_at`: the first that is given leads the way by time.
@@ -56,20 +59,21 @@ class Order:
         first = "m.scheduled_at IS NULL, " if self._sort is Sort.SCHEDULED_AT else ""
         return first + self._by(self._keys)
 
-    @property
-    def is_spread(self) -> bool:
-        """Few messages have the same in its field."""
-        return self._sort not in (Sort.PRIORITY, Sort.NUM_ATTEMPTS, Sort.DOMAIN)
+    def first(self, which: str) -> str:
+        """Of those rows, what the first one has in the field of the order; also when it was made,
+        where many have the same there."""
+        best, key = "max" if self._down else "min", f"m.{self._keys[0]}"
+        if self._sort not in _SHARED:
+            return f"ARRAY[{best}({key}) FILTER (WHERE {which})]"
+        moment = f"CAST(extract(epoch FROM m.created_at) AS {_SHARED[self._sort]})"
+        return f"{best}(ARRAY[{key}, {moment}]) FILTER (WHERE {which})"
 
-    @property
-    def first(self) -> str:
-        """Of many rows, what the first one has in the field of the order."""
-        return f"{'max' if self._down else 'min'}(m.{self._keys[0]})"
-
-    def near(self, after: Where, first: object) -> Where:
+    def near(self, after: Where, first: Sequence[Any]) -> Where:
         """Of those rows, those that are no farther than what `first` has found."""
+        key, *made = first
+        keys = [key, *(datetime.fromtimestamp(float(moment), UTC) for moment in made)]
         sign = ">=" if self._down else "<="
-        return _both(after, _compared("n", self._keys[:1], [first], sign))
+        return _both(after, _compared("n", self._keys[: len(keys)], keys, sign))
 
     @property
     def typed(self) -> str:

@@ -81,7 +81,7 @@ class _Search:
         self._reach = reach
         self._order = Order(selection)
         self._later = self._order.after(after)
-        self._first: object = None
+        self._first: list[object] = []
         self._wanted = selection.offset + selection.limit + 1
         self._total: Total | None = None
         self._fit = self._of = 0
@@ -122,9 +122,10 @@ class _Search:
     async def _guess(self) -> None:
         """About how many messages fit, of how many."""
         statement = sql.sampled(self._selection, self._order, self._later)
-        [(fit, of, rows, self._first)] = await self._rows(statement)
+        [(fit, of, rows, first)] = await self._rows(statement)
         self._of = max(rows, of)
         self._fit = fit * self._of // max(of, 1)
+        self._first = [key for key in first or () if key is not None]
 
     async def _along(self) -> list[Keys]:
         """Part by part, as far as rows are wanted."""
@@ -187,7 +188,7 @@ class _Search:
 
     async def _sorted(self) -> list[Keys]:
         """The first in the sample is behind the page, nearly always."""
-        if self._fit >= self._reach.many and self._first is not None:
+        if self._fit >= self._reach.many and self._first:
             near = self._order.near(self._later, self._first)
             found = await self._counted(sql.sorted_near(self._selection, self._order, near))
             if len(found) == self._wanted:

@@ -36,18 +36,18 @@ def known(words: Sequence[str]) -> Where:
 
 
 def sampled(selection: MessageSelection, order: Order, after: Where) -> Where:
-    """How many rows of a sample fit, how many they are, how many the table has, and what the first
-    that fits has in the field of the order, if nearly every message has something else there."""
+    """How many rows of a sample fit, how many they are, how many the table has, and how far the
+    first is that fits, as `Order.near` takes it."""
     each = row_by_row(selection)
     if each.sql == "true":
         return Where(f"SELECT 1, 1, ({_SIZE}), NULL", {})
-    first = f"{order.first} FILTER (WHERE fits AND {after.sql})" if order.is_spread else "NULL"
+    first = order.first(f"fits AND {after.sql}")
     return Where(
         f"""
         SELECT count(*) FILTER (WHERE fits), count(*), ({_SIZE}), {first}
         FROM {_sample(order, each)}
         """,
-        {**each.values, **(after.values if order.is_spread else {})},
+        {**each.values, **after.values},
     )
 
 
