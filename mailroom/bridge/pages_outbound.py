@@ -19,7 +19,7 @@ from mailroom.models.outbound.queue_figures import QueueScope
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-QUEUES_SHOWN = 12
+QUEUES_SHOWN, HOLDS_SHOWN = 12, 5
 
 Text = Annotated[str, Field(max_length=320, pattern=r"^[^\x00]*$")]
 
@@ -92,7 +92,10 @@ async def figures(
 
 async def _now(the: Context, wanted: Looked) -> dict[str, object]:
     overview = await the.message_views.overview(wanted.campaign_id)
+    held = await the.suspensions.page(HOLDS_SHOWN)
     return {
+        "holds": held.items,
+        "more_holds": held.next_cursor is not None,
         "wanted": wanted,
         "total": sum(overview.messages_by_status.values()),
         "shares": shares(overview.messages_by_status),

@@ -92,6 +92,7 @@ async def say(
 def _shown(found: MessageWithTimeline) -> dict[str, object]:
     return {
         "message": found.item,
+        "suspensions": found.suspensions,
         "offers": offers(found.item),
         "lines": message_timeline(found.timeline),
         "operations": list(QueueOperationType),

@@ -50,7 +50,11 @@ async def message(id: UUID, the: The, who: Operator) -> MessageWithTimeline:
     item = await the.message_views.one(id)
     if item is None:
         raise _unknown()
-    return MessageWithTimeline(item=item, timeline=await the.message_views.timeline(id))
+    return MessageWithTimeline(
+        item=item,
+        timeline=await the.message_views.timeline(id),
+        suspensions=list(await the.suspensions.of(id)),
+    )
 
 
 @router.post("/messages/{id}/{operation}", status_code=HTTPStatus.ACCEPTED)

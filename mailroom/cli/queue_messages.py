@@ -24,6 +24,7 @@ from mailroom.cli.output import (
 from mailroom.cli.queue_submit import MESSAGES
 from mailroom.models.outbound.item import MessageQueueItem, SmtpResponse
 from mailroom.models.outbound.listing import MessageEvent, MessagePage, MessageWithTimeline
+from mailroom.models.outbound.suspensions import Suspension
 from mailroom.models.outbound.timeline_words import answer_of, told
 from mailroom.models.outbound.words import MessageQueueStatus as S
 from mailroom.models.outbound.words import QueueState
@@ -63,7 +64,7 @@ def show_one(id: UUID, output: Output) -> None:
         print_json(found)
     else:
         whole = MessageWithTimeline.model_validate(found)
-        show(_facts(whole.item), Text(), _timeline(whole.timeline))
+        show(_facts(whole), Text(), _timeline(whole.timeline))
 
 
 async def _page(wanted: dict[str, Any], limit: int, cursor: str | None) -> dict[str, Any]:
@@ -112,13 +113,12 @@ def _said(response: SmtpResponse | None) -> str:
     return one_line(answer_of(response)) if response else ""
 
 
-def _facts(item: MessageQueueItem) -> Table:
+def _facts(whole: MessageWithTimeline) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    for name, value in _lines(item):
-        if value:
-            table.add_row(name, value)
+    for name, value in [*_lines(whole.item), *(("Held", _hold(one)) for one in whole.suspensions)]:
+        table.add_row(name, value)
     return table
 
 
@@ -150,6 +150,11 @@ def _lines(item: MessageQueueItem) -> list[tuple[str, RenderableType]]:
     }
     lines: list[tuple[str, RenderableType]] = [("Status", status_text(item.status))]
     return [*lines, *((name, Text(one_line(value))) for name, value in known.items() if value)]
+
+
+def _hold(it: Suspension) -> Text:
+    until = f" until {local(it.until)}" if it.until else ""
+    return Text(one_line(f"with its {it.scope}{until}: {it.reason}"))
 
 
 def _queue(item: MessageQueueItem) -> str:

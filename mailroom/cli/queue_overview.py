@@ -140,7 +140,7 @@ def _domains(domains: list[DomainHealth]) -> Table:
             f"{one.score:.0f}",
             f"{one.results:,.0f}",
             *(f"{rate:.0f} %" for rate in rates),
-            f"{one.average_delivery_time:,.0f} s",
+            f"{one.average_delivery_time:,.0f} s" if last else "-",
             local(last) if last else "-",
             one.circuit.replace("_", " ") if one.circuit else "-",
         )

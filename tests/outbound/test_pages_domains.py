@@ -65,6 +65,22 @@ async def test_suspensions_by_hand(operator: Person, outbound: Outbound) -> None
     assert notice_of(page) == f"Nothing suspends the campaign {name}."
 
 
+async def test_the_overview_and_a_message_say_what_is_held(
+    operator: Person, outbound: Outbound
+) -> None:
+    name = f"!{outbound.marker}"  # the overview shows the first few
+    id = await outbound.submit(campaign_id=name, scheduled_at=LATER)
+    form = {"scope": "campaign", "name": name, "lasting": "1h", "reason": f"why {HOSTILE}"[:90]}
+    await operator.send("/outbound/suspensions", form)
+    page = await operator.see("/outbound")
+    assert f"The campaign {name} is held until " in words(page)
+    assert "<img" not in page
+    assert "Held with its campaign until " in words(await operator.see(f"/outbound/{id}"))
+    await operator.send("/outbound/suspensions/release", {"scope": "campaign", "name": name})
+    assert name not in words(await operator.see("/outbound"))
+    await outbound.tell(id, "cancel")
+
+
 async def test_the_overview_counts_what_happened(operator: Person, outbound: Outbound) -> None:
     campaign = f"c-{outbound.marker}"
     later = await outbound.submit(campaign_id=campaign, scheduled_at=LATER)

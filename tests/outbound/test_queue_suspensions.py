@@ -63,6 +63,30 @@ async def test_a_campaign_is_held_for_an_hour_and_released_earlier(
     assert (await http.get(f"/queue/suspensions/{what}")).status_code == 404
 
 
+async def test_a_message_says_what_holds_it_while_it_waits(
+    outbound: Outbound, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http, later = outbound.http, (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    id = await outbound.submit(campaign_id=marker, tenant_id=marker, scheduled_at=later)
+    assert (await http.get(f"/queue/messages/{id}")).json()["suspensions"] == []
+    await put(http, f"campaign/{marker}-other", reason="another one")
+    campaign = await put(http, f"campaign/{marker}", reason="a wrong price", until=later)
+    tenant = await put(http, f"tenant/{marker}", reason="unpaid")
+    found = (await http.get(f"/queue/messages/{id}")).json()["suspensions"]
+    assert [(one["scope"], one["reason"]) for one in found] == [
+        ("campaign", campaign["reason"]), ("tenant", tenant["reason"])
+    ]  # fmt: skip
+    shown = await command(http, monkeypatch, "show", str(id))
+    lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
+    assert "Held with its tenant: unpaid" in lines
+    assert any(line.startswith("Held with its campaign until ") for line in lines)
+    await outbound.tell(id, "cancel")
+    await outbound.reached(id, "cancelled")
+    assert (await http.get(f"/queue/messages/{id}")).json()["suspensions"] == []
+    for what in (f"campaign/{marker}-other", f"campaign/{marker}", f"tenant/{marker}"):
+        assert (await http.delete(f"/queue/suspensions/{what}")).status_code == 204
+
+
 async def test_any_name_of_a_campaign_can_be_held(outbound: Outbound, marker: str) -> None:
     name = f"{marker}/spring & 'sale' 100 %?"
     what = f"campaign/{quote(name, safe='')}"

@@ -55,6 +55,12 @@ class PostgresSuspensions:
             row = (await connection.execute(_ONE, values)).mappings().first()
         return Suspension.model_validate(dict(row)) if row else None
 
+    async def of(self, message: UUID) -> Sequence[Suspension]:
+        """What holds it, or will at its next attempt; nothing holds what has ended."""
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(_OF, {"id": message})).mappings()
+            return [Suspension.model_validate(dict(row)) for row in rows]
+
     async def page(self, limit: int, after: SuspensionCursor | None = None) -> SuspensionPage:
         found = await self._listed(limit + 1, after)
         items = found[:limit]
@@ -139,6 +145,14 @@ _HELD = {
     for scope, column in COLUMNS.items()
 }
 _ITS_OWN = ", ".join(f"('{scope}', m.{column})" for scope, column in COLUMNS.items())
+_OF = text(f"""
+    SELECT s.scope, s.name, s.reason, s.until, s.set_by, s.created_at
+    FROM message_queue AS m, LATERAL (VALUES {_ITS_OWN}) AS its (scope, name)
+    JOIN suspensions AS s ON s.scope = its.scope AND s.name = its.name
+    WHERE m.id = :id AND m.status IN ('scheduled', 'ready', 'in_delivery', 'suspended', 'deferred')
+      AND (s.until IS NULL OR s.until > now())
+    ORDER BY s.scope
+""")  # noqa: S608
 NOT_SUSPENDED = f"""
     NOT EXISTS (
         SELECT FROM (VALUES {_ITS_OWN}) AS its (scope, name)

@@ -5,10 +5,11 @@ import binascii
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import AwareDatetime, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue
 
 from mailroom.models.base import Frozen
 from mailroom.models.outbound.item import MessageQueueItem
+from mailroom.models.outbound.suspensions import Suspension
 from mailroom.models.outbound.words import MessageQueueStatus, QueueState
 
 
@@ -75,3 +76,6 @@ class MessagePage(Frozen):
 class MessageWithTimeline(Frozen):
     item: MessageQueueItem
     timeline: list[MessageEvent]
+    suspensions: list[Suspension] = Field(
+        default=[], description="what holds it whatever queue it is in, while it waits"
+    )
