@@ -21,7 +21,8 @@ _ALIGNED: Mapping[Sort, Sequence[str]] = {
     Sort.RECIPIENT: ("recipient",),
     Sort.DOMAIN: ("domain",),
 }
-# What many messages have the same of, and as what it stands in one array with their time.
+# Many messages have the same in these fields: the first one is told apart by its time, in an array
+# of this type.
 _SHARED = {Sort.PRIORITY: "numeric", Sort.NUM_ATTEMPTS: "numeric", Sort.DOMAIN: "text"}
 _SCHEDULED = Where("m.scheduled_at IS NOT NULL", {})
 _NOT_SCHEDULED = Where("m.scheduled_at IS NULL", {})
