@@ -16,6 +16,7 @@ from mailroom.bridge.pages_outbound_charts import chart_of, depths_of
 from mailroom.bridge.pages_outbound_words import shares
 from mailroom.bridge.pages_route import PageRoute
 from mailroom.models.outbound.queue_figures import QueueScope
+from mailroom.models.outbound.scopes import SuspensionScope
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -92,16 +93,23 @@ async def figures(
 
 async def _now(the: Context, wanted: Looked) -> dict[str, object]:
     overview = await the.message_views.overview(wanted.campaign_id)
-    held = await the.suspensions.page(HOLDS_SHOWN)
     return {
-        "holds": held.items,
-        "more_holds": held.next_cursor is not None,
+        **await _holds(the, wanted),
         "wanted": wanted,
         "total": sum(overview.messages_by_status.values()),
         "shares": shares(overview.messages_by_status),
         "queues": overview.queues[:QUEUES_SHOWN],
         "more_queues": max(0, len(overview.queues) - QUEUES_SHOWN),
     }
+
+
+async def _holds(the: Context, wanted: Looked) -> dict[str, object]:
+    """The first few suspensions; on a campaign's page its own."""
+    if wanted.campaign_id:
+        its = await the.suspensions.one(SuspensionScope.CAMPAIGN, wanted.campaign_id)
+        return {"holds": [its] if its else [], "more_holds": False}
+    page = await the.suspensions.page(HOLDS_SHOWN)
+    return {"holds": page.items, "more_holds": page.next_cursor is not None}
 
 
 async def _figures(the: Context, wanted: Looked) -> dict[str, object]:

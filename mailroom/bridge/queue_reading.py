@@ -53,7 +53,7 @@ async def message(id: UUID, the: The, who: Operator) -> MessageWithTimeline:
     return MessageWithTimeline(
         item=item,
         timeline=await the.message_views.timeline(id),
-        suspensions=list(await the.suspensions.of(id)),
+        suspensions=await the.suspensions.of(id),
     )
 
 

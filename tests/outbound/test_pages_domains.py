@@ -75,6 +75,8 @@ async def test_the_overview_and_a_message_say_what_is_held(
     page = await operator.see("/outbound")
     assert f"The campaign {name} is held until " in words(page)
     assert "<img" not in page
+    assert f"The campaign {name} is held" in words(await operator.see("/outbound", campaign=name))
+    assert " is held" not in words(await operator.see("/outbound", campaign=f"{name}-other"))
     assert "Held with its campaign until " in words(await operator.see(f"/outbound/{id}"))
     await operator.send("/outbound/suspensions/release", {"scope": "campaign", "name": name})
     assert name not in words(await operator.see("/outbound"))

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mailroom.adapters.postgres.schema_metrics import WAITS
 from mailroom.models.outbound.queues import Place, QueueStanding, SetBy
 from mailroom.models.outbound.scopes import SuspensionScope
 from mailroom.models.outbound.suspensions import Suspend, Suspension, SuspensionCursor
@@ -55,7 +56,7 @@ class PostgresSuspensions:
             row = (await connection.execute(_ONE, values)).mappings().first()
         return Suspension.model_validate(dict(row)) if row else None
 
-    async def of(self, message: UUID) -> Sequence[Suspension]:
+    async def of(self, message: UUID) -> list[Suspension]:
         """What holds it, or will at its next attempt; nothing holds what has ended."""
         async with self._engine.connect() as connection:
             rows = (await connection.execute(_OF, {"id": message})).mappings()
@@ -146,12 +147,13 @@ _HELD = {
 }
 _ITS_OWN = ", ".join(f"('{scope}', m.{column})" for scope, column in COLUMNS.items())
 _OF = text(f"""
-    SELECT s.scope, s.name, s.reason, s.until, s.set_by, s.created_at
-    FROM message_queue AS m, LATERAL (VALUES {_ITS_OWN}) AS its (scope, name)
-    JOIN suspensions AS s ON s.scope = its.scope AND s.name = its.name
-    WHERE m.id = :id AND m.status IN ('scheduled', 'ready', 'in_delivery', 'suspended', 'deferred')
-      AND (s.until IS NULL OR s.until > now())
-    ORDER BY s.scope
+    SELECT {_SHOWN} FROM suspensions
+    WHERE (scope, name) IN (
+        SELECT its.scope, its.name
+        FROM message_queue AS m, LATERAL (VALUES {_ITS_OWN}) AS its (scope, name)
+        WHERE m.id = :id AND {WAITS}
+    ) AND {_CURRENT}
+    ORDER BY scope
 """)  # noqa: S608
 NOT_SUSPENDED = f"""
     NOT EXISTS (
